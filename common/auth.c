@@ -1,0 +1,251 @@
+#include "common/auth.h"
+
+#include "common/db.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define COLUMNS                                                   \
+	"id, user_id, username, kind, hash, scopes, event_types," \
+	" CAST(coalesce(strftime('%s', expires_at), 0) AS INTEGER)"
+#define IN_FORCE                  \
+	" AND revoked_at IS NULL" \
+	" AND (expires_at IS NULL OR julianday(expires_at) > julianday('now'))"
+
+struct auth {
+	sqlite3_stmt *by_hash;
+	sqlite3_stmt *by_id;
+};
+
+enum evh_rc
+auth_new(struct auth **out, sqlite3 *db)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+	enum evh_rc rc;
+
+	*out = NULL;
+	if (a == NULL)
+		return EVH_NOMEM;
+	rc = db_prepare(db, "SELECT " COLUMNS " FROM credential WHERE hash = ?1" IN_FORCE, &a->by_hash);
+	if (rc == EVH_OK)
+		rc = db_prepare(
+			db, "SELECT " COLUMNS " FROM credential WHERE id = ?1" IN_FORCE, &a->by_id);
+	if (rc != EVH_OK) {
+		auth_free(&a);
+		return rc;
+	}
+	*out = a;
+	return EVH_OK;
+}
+
+void
+auth_free(struct auth **auth)
+{
+	if (*auth == NULL)
+		return;
+	(void)sqlite3_finalize((*auth)->by_hash);
+	(void)sqlite3_finalize((*auth)->by_id);
+	free(*auth);
+	*auth = NULL;
+}
+
+void
+auth_principal_free(struct auth_principal *who)
+{
+	free(who->event_types);
+	who->event_types = NULL;
+}
+
+enum evh_rc
+auth_hash(const char *secret, char out[65])
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (EVP_Digest(secret, strlen(secret), digest, &len, EVP_sha3_256(), NULL) != 1 || len != 32)
+		return EVH_NOMEM;
+	for (unsigned int i = 0; i < len; i++) {
+		out[2 * i] = hex[digest[i] >> 4];
+		out[2 * i + 1] = hex[digest[i] & 15];
+	}
+	out[64] = '\0';
+	return EVH_OK;
+}
+
+static unsigned
+scopes_of(const char *text)
+{
+	unsigned scopes = 0;
+
+	while (*text != '\0') {
+		size_t len;
+
+		text += strspn(text, " ");
+		len = strcspn(text, " ");
+		if (len == 9 && memcmp(text, "subscribe", 9) == 0)
+			scopes |= AUTH_SUBSCRIBE;
+		else if (len == 7 && memcmp(text, "publish", 7) == 0)
+			scopes |= AUTH_PUBLISH;
+		else if (len == 5 && memcmp(text, "admin", 5) == 0)
+			scopes |= AUTH_ADMIN;
+		text += len;
+	}
+	return scopes;
+}
+
+static enum evh_rc
+fill(sqlite3_stmt *row, struct auth_principal *who)
+{
+	const char *user_id = db_text(row, 1), *username = db_text(row, 2);
+
+	memset(who, 0, sizeof(*who));
+	if (strlen(user_id) >= AUTH_NAME_MAX || strlen(username) >= AUTH_NAME_MAX)
+		return EVH_DENIED; /* the table's CHECK forbids it */
+	who->credential_id = sqlite3_column_int64(row, 0);
+	memcpy(who->user_id, user_id, strlen(user_id) + 1);
+	memcpy(who->username, username, strlen(username) + 1);
+	who->scopes = scopes_of(db_text(row, 5));
+	who->expires_at = sqlite3_column_int64(row, 7);
+	if (sqlite3_column_type(row, 6) != SQLITE_NULL) {
+		who->event_types = strdup(db_text(row, 6));
+		if (who->event_types == NULL)
+			return EVH_NOMEM;
+	}
+	return EVH_OK;
+}
+
+/* Looks a secret of this kind up.  EVH_DENIED if none in force has it. */
+static enum evh_rc
+look_up(struct auth *auth, const char *kind, const char *secret, struct auth_principal *who)
+{
+	char hash[65];
+	enum evh_rc rc = auth_hash(secret, hash);
+	int step;
+
+	if (rc != EVH_OK)
+		return rc;
+	db_bind_text(auth->by_hash, 1, hash);
+	step = sqlite3_step(auth->by_hash);
+	if (step == SQLITE_ROW) {
+		/* the index compared hashes, which tells a guesser nothing of use;
+		 * the last word is still a comparison in constant time */
+		if (strlen(db_text(auth->by_hash, 4)) == 64 &&
+			CRYPTO_memcmp(db_text(auth->by_hash, 4), hash, 64) == 0 &&
+			strcmp(db_text(auth->by_hash, 3), kind) == 0)
+			rc = fill(auth->by_hash, who);
+		else
+			rc = EVH_DENIED;
+	} else {
+		rc = step == SQLITE_DONE ? EVH_DENIED : db_rc(step);
+	}
+	(void)sqlite3_reset(auth->by_hash);
+	(void)sqlite3_clear_bindings(auth->by_hash);
+	return rc;
+}
+
+enum evh_rc
+auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who)
+{
+	enum evh_rc rc;
+	int step;
+
+	(void)sqlite3_bind_int64(auth->by_id, 1, credential_id);
+	step = sqlite3_step(auth->by_id);
+	rc = step == SQLITE_ROW	      ? fill(auth->by_id, who)
+		: step == SQLITE_DONE ? EVH_DENIED
+				      : db_rc(step);
+	(void)sqlite3_reset(auth->by_id);
+	return rc;
+}
+
+static bool
+well_formed(const char *secret)
+{
+	size_t len = strlen(secret);
+
+	if (len < AUTH_SECRET_MIN || len > AUTH_SECRET_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)secret[i] <= 0x20 || (unsigned char)secret[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+/* The token of "Bearer <token>" (RFC 6750 section 2.1), NULL for another scheme. */
+static const char *
+bearer_token(const char *authorization)
+{
+	authorization += strspn(authorization, " ");
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return NULL;
+	authorization += 7;
+	return authorization + strspn(authorization, " ");
+}
+
+static enum evh_rc
+refuse(struct api_error *e, const char *error, const char *path, const char *text)
+{
+	api_error_fail(e, 401, error, path, "%s", text);
+	return EVH_DENIED;
+}
+
+static enum evh_rc
+check_one(struct auth *auth, const char *kind, const char *path, const char *secret,
+	struct auth_principal *who, struct api_error *e)
+{
+	enum evh_rc rc;
+
+	if (!well_formed(secret))
+		return refuse(e, "malformed_credential", path,
+			"the credential is not 16 to 512 visible characters");
+	rc = look_up(auth, kind, secret, who);
+	if (rc == EVH_DENIED)
+		return refuse(
+			e, "invalid_credential", path, "the credential is unknown, revoked or expired");
+	if (rc != EVH_OK)
+		api_error_fail(e, 503, "database_unavailable", "database",
+			"the database cannot be read: %s", evh_rc_name(rc));
+	return rc;
+}
+
+enum evh_rc
+auth_check(struct auth *auth, const char *authorization, const char *api_key, struct auth_principal *who,
+	struct api_error *e)
+{
+	const char *token = NULL;
+	struct auth_principal second;
+	enum evh_rc rc;
+
+	memset(who, 0, sizeof(*who));
+	if (authorization != NULL && *authorization != '\0') {
+		token = bearer_token(authorization);
+		if (token == NULL)
+			return refuse(e, "unsupported_scheme", "authorization",
+				"the Authorization header is not of the scheme Bearer");
+	}
+	if (api_key != NULL && *api_key == '\0')
+		api_key = NULL;
+	if (token == NULL && api_key == NULL)
+		return refuse(e, "missing_credential", "authorization",
+			"send Authorization: Bearer <token> or X-Api-Key: <key>");
+	rc = token != NULL ? check_one(auth, "token", "authorization", token, who, e)
+			   : check_one(auth, "key", "x-api-key", api_key, who, e);
+	if (rc != EVH_OK || token == NULL || api_key == NULL)
+		return rc;
+
+	/* both: each must be valid and name the same user */
+	rc = check_one(auth, "key", "x-api-key", api_key, &second, e);
+	if (rc == EVH_OK) {
+		if (strcmp(who->user_id, second.user_id) != 0)
+			rc = refuse(e, "credential_mismatch", "x-api-key",
+				"the token and the key belong to different users");
+		auth_principal_free(&second);
+	}
+	if (rc != EVH_OK)
+		auth_principal_free(who);
+	return rc;
+}

@@ -1,0 +1,55 @@
+/* auth.h - who a request comes from.
+ *
+ * A credential is a row; the secret itself is stored nowhere, only its
+ * SHA3-256.  Both programs use this module, each thread with its own. */
+
+#ifndef EVH_AUTH_H
+#define EVH_AUTH_H
+
+#include "common/api_error.h"
+#include "common/rc.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A secret is 16 to 512 visible characters. */
+#define AUTH_SECRET_MIN 16
+#define AUTH_SECRET_MAX 512
+#define AUTH_NAME_MAX 1021 /* bytes of 255 characters, the limit of the table, and a NUL */
+
+enum auth_scope { AUTH_SUBSCRIBE = 1, AUTH_PUBLISH = 2, AUTH_ADMIN = 4 };
+
+/* Whom a credential speaks for.  Plain values: copied freely; event_types is
+ * owned and released by auth_principal_free. */
+struct auth_principal {
+	int64_t credential_id;
+	int64_t expires_at; /* seconds since 1970, 0: never */
+	unsigned scopes;    /* of enum auth_scope */
+	char user_id[AUTH_NAME_MAX];
+	char username[AUTH_NAME_MAX];
+	char *event_types; /* patterns, NULL: every type */
+};
+
+struct auth;
+
+/* Prepares the look-up on db, which must outlive it. */
+enum evh_rc auth_new(struct auth **out, sqlite3 *db);
+void auth_free(struct auth **auth);
+
+/* Finds who sends these header values (each may be NULL).  On EVH_OK *who is
+ * filled and the caller releases it.  Else e holds the 401 (EVH_DENIED) or
+ * the 503 (a database error). */
+enum evh_rc auth_check(struct auth *auth, const char *authorization, const char *api_key,
+	struct auth_principal *who, struct api_error *e);
+
+/* Reads a credential again by its id, as auth_check would judge it now.
+ * EVH_DENIED if it is gone, revoked or expired. */
+enum evh_rc auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who);
+
+void auth_principal_free(struct auth_principal *who);
+
+/* Writes the lower-case hex SHA3-256 of secret into out. */
+enum evh_rc auth_hash(const char *secret, char out[65]);
+
+#endif

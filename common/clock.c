@@ -1,0 +1,40 @@
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t
+read_us(clockid_t id)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_now_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
+int64_t
+clock_mono_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+
+void
+clock_format(int64_t us, char out[CLOCK_TEXT_BYTES])
+{
+	time_t seconds = (time_t)(us / 1000000);
+	struct tm tm;
+	char date[24];
+
+	memset(&tm, 0, sizeof(tm));
+	(void)gmtime_r(&seconds, &tm);
+	if (strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) != 19)
+		memcpy(date, "1970-01-01T00:00:00", 20);
+	(void)snprintf(out, CLOCK_TEXT_BYTES, "%.19s.%06uZ", date, (unsigned)(us % 1000000) % 1000000u);
+}

@@ -1,0 +1,27 @@
+noinst_LIBRARIES += %D%/libevhub-common.a
+
+%C%_libevhub_common_a_SOURCES = \
+	%D%/api_error.c %D%/api_error.h \
+	%D%/auth.c %D%/auth.h \
+	%D%/buf.c %D%/buf.h \
+	%D%/clock.c %D%/clock.h \
+	%D%/conf.c %D%/conf.h \
+	%D%/conf_args.c \
+	%D%/conf_table.c %D%/conf_table.h \
+	%D%/db.c %D%/db.h \
+	%D%/event.c %D%/event.h \
+	%D%/event_types.c %D%/event_types.h \
+	%D%/ids.c %D%/ids.h \
+	%D%/json.c %D%/json.h \
+	%D%/log.c %D%/log.h \
+	%D%/migrations.h \
+	%D%/rc.c %D%/rc.h
+nodist_%C%_libevhub_common_a_SOURCES = %D%/migrations.c
+
+BUILT_SOURCES += %D%/migrations.c
+CLEANFILES += %D%/migrations.c
+
+%D%/migrations.c: $(MIGRATIONS) $(top_srcdir)/sql/embed.awk
+	$(AM_V_GEN)$(MKDIR_P) %D% && for f in $(MIGRATIONS); do \
+		test -f $$f && echo $$f || echo $(srcdir)/$$f; done | \
+		xargs $(AWK) -f $(top_srcdir)/sql/embed.awk > $@.tmp && mv $@.tmp $@

@@ -1,0 +1,312 @@
+-- evhub, schema version 1.
+--
+-- Every rule that a row must obey stands here, so that it holds for whoever
+-- writes: evhub itself, an application, or the sqlite3 shell with its default
+-- pragmas.  No rule leans on PRAGMA foreign_keys, which the shell leaves off.
+--
+-- evhub-wsd writes with triggers switched off for its own connection: what
+-- the triggers record in "change" is what others did, never its own echo.
+
+CREATE TABLE meta (
+	key   TEXT PRIMARY KEY NOT NULL,
+	value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The epoch names this history of events.  It is the first half of each event
+-- id, so that an id from another database is recognised as unknown.
+INSERT INTO meta(key, value) VALUES
+	('schema_version', '1'),
+	('epoch', lower(hex(randomblob(4)))),
+	('max_event_bytes', '262144');
+
+-- What may be published and subscribed to.  retain_*: how long and how many
+-- events of the type are kept; 0 is no limit.  purged_seq: the newest event
+-- of the type that is gone, so that a resume can tell whether it is complete.
+CREATE TABLE event_type (
+	name           TEXT PRIMARY KEY NOT NULL
+		CONSTRAINT "event_type.name: 1 to 64 of a-z 0-9 _ . - and a letter or digit first"
+		CHECK (length(name) BETWEEN 1 AND 64 AND name GLOB '[a-z0-9]*'
+			AND name NOT GLOB '*[^a-z0-9_.-]*'),
+	description    TEXT NOT NULL DEFAULT '',
+	mandatory      INTEGER NOT NULL DEFAULT 0
+		CONSTRAINT "event_type.mandatory: 0 or 1" CHECK (mandatory IN (0, 1)),
+	persistent     INTEGER NOT NULL DEFAULT 1
+		CONSTRAINT "event_type.persistent: 0 or 1" CHECK (persistent IN (0, 1)),
+	retain_seconds INTEGER NOT NULL DEFAULT 86400
+		CONSTRAINT "event_type.retain_seconds: 0 (no limit) or more" CHECK (retain_seconds >= 0),
+	retain_count   INTEGER NOT NULL DEFAULT 100000
+		CONSTRAINT "event_type.retain_count: 0 (no limit) or more" CHECK (retain_count >= 0),
+	purged_seq     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+INSERT INTO event_type(name, description, mandatory) VALUES
+	('global', 'Sent to every client', 1);
+INSERT INTO event_type(name, description) VALUES
+	('system', 'The hub itself: subscriptions, client ids'),
+	('health', 'Pings and health checks'),
+	('pdfm', 'Virtual machines: state changes'),
+	('orchestrator', 'Orchestrator hosts and resources'),
+	('stats', 'Figures of the system'),
+	('system_logs', 'Log lines of the system'),
+	('reverse_proxy', 'Reverse proxy hosts and traffic'),
+	('catalog_cache', 'Catalogue cache: downloads and evictions'),
+	('job_manager', 'Jobs: progress and results'),
+	('auth', 'Users, roles and sign-ins');
+
+-- Who may come in.  hash: lower-case hex SHA3-256 of the secret.
+-- event_types: NULL is every type, else names and "prefix.*" patterns
+-- separated by blanks.
+CREATE TABLE credential (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	user_id      TEXT NOT NULL
+		CONSTRAINT "credential.user_id: 1 to 255 characters"
+		CHECK (length(user_id) BETWEEN 1 AND 255 AND instr(user_id, char(0)) = 0),
+	username     TEXT NOT NULL DEFAULT ''
+		CONSTRAINT "credential.username: at most 255 characters" CHECK (length(username) <= 255),
+	kind         TEXT NOT NULL
+		CONSTRAINT "credential.kind: key or token" CHECK (kind IN ('key', 'token')),
+	hash         TEXT NOT NULL UNIQUE
+		CONSTRAINT "credential.hash: lower-case hex SHA3-256, 64 digits"
+		CHECK (length(hash) = 64 AND hash NOT GLOB '*[^0-9a-f]*'),
+	scopes       TEXT NOT NULL DEFAULT 'subscribe'
+		CONSTRAINT "credential.scopes: some of subscribe publish admin, separated by one blank"
+		CHECK (trim(replace(replace(replace(' ' || replace(scopes, ' ', '  ') || ' ',
+			' subscribe ', ''), ' publish ', ''), ' admin ', '')) = ''),
+	event_types  TEXT
+		CONSTRAINT "credential.event_types: NULL, or names and prefix.* patterns separated by blanks"
+		CHECK (event_types IS NULL OR event_types NOT GLOB '*[^a-z0-9_.* -]*'),
+	created_at   TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+	expires_at   TEXT
+		CONSTRAINT "credential.expires_at: a time that SQLite understands, UTC"
+		CHECK (expires_at IS NULL OR julianday(expires_at) IS NOT NULL),
+	revoked_at   TEXT,
+	last_used_at TEXT,
+	label        TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX credential_user ON credential(user_id);
+
+-- One row for each evhub-wsd that runs, or was killed and not started again.
+CREATE TABLE daemon (
+	name           TEXT PRIMARY KEY NOT NULL,
+	pid            INTEGER NOT NULL,
+	control_socket TEXT NOT NULL,
+	started_at     TEXT NOT NULL,
+	seen_at        TEXT NOT NULL,
+	messages_sent  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- The live connections.  queue_depth: events that wait because the client
+-- does not read.
+CREATE TABLE client (
+	id            TEXT PRIMARY KEY NOT NULL
+		CONSTRAINT "client.id: a lower-case UUID"
+		CHECK (length(id) = 36 AND id NOT GLOB '*[^0-9a-f-]*'),
+	user_id       TEXT NOT NULL,
+	username      TEXT NOT NULL DEFAULT '',
+	credential_id INTEGER,
+	daemon        TEXT NOT NULL,
+	remote_addr   TEXT NOT NULL DEFAULT '',
+	user_agent    TEXT NOT NULL DEFAULT '',
+	connected_at  TEXT NOT NULL,
+	last_ping_at  TEXT,
+	last_pong_at  TEXT,
+	queue_depth   INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX client_user ON client(user_id);
+CREATE INDEX client_daemon ON client(daemon);
+
+CREATE TABLE subscription (
+	client_id  TEXT NOT NULL,
+	event_type TEXT NOT NULL,
+	created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+	PRIMARY KEY (client_id, event_type)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX subscription_type ON subscription(event_type);
+
+-- The events, in the order of their commits.  Rows are never changed.
+CREATE TABLE event (
+	seq        INTEGER PRIMARY KEY AUTOINCREMENT
+		CONSTRAINT "event.seq: given by the database" CHECK (seq BETWEEN 1 AND 9007199254740991),
+	event_type TEXT NOT NULL,
+	message    TEXT NOT NULL DEFAULT '',
+	body       TEXT
+		CONSTRAINT "event.body: JSON" CHECK (body IS NULL OR
+			(json_valid(body) AND instr(body, char(0)) = 0)),
+	client_id  TEXT
+		CONSTRAINT "event.client_id: a lower-case UUID"
+		CHECK (length(client_id) = 36 AND client_id NOT GLOB '*[^0-9a-f-]*'),
+	user_id    TEXT
+		CONSTRAINT "event.user_id: 1 to 255 characters" CHECK (length(user_id) BETWEEN 1 AND 255),
+	dedup_id   TEXT
+		CONSTRAINT "event.dedup_id: 1 to 255 characters" CHECK (length(dedup_id) BETWEEN 1 AND 255),
+	created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+		CONSTRAINT "event.created_at: RFC 3339 in UTC with a fraction"
+		CHECK (created_at GLOB
+			'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9].[0-9]*Z'
+			AND length(created_at) BETWEEN 22 AND 30
+			AND substr(created_at, 21) NOT GLOB '*[^0-9]*Z'
+			AND julianday(created_at) IS NOT NULL),
+	CONSTRAINT "event: client_id or user_id, not both" CHECK (client_id IS NULL OR user_id IS NULL)
+) STRICT;
+CREATE INDEX event_by_type ON event(event_type, seq);
+CREATE UNIQUE INDEX event_dedup ON event(dedup_id) WHERE dedup_id IS NOT NULL;
+
+-- What others changed, for the daemons to follow.  after_event: the newest
+-- event when the change was made, which puts changes and events in one order.
+CREATE TABLE change (
+	seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind          TEXT NOT NULL
+		CHECK (kind IN ('subscribe', 'unsubscribe', 'disconnect', 'credential', 'event_type')),
+	client_id     TEXT,
+	event_type    TEXT,
+	credential_id INTEGER,
+	after_event   INTEGER NOT NULL,
+	created_at    TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE VIEW v_event_head AS
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) AS seq;
+
+-- event_type
+
+CREATE TRIGGER event_type_insert AFTER INSERT ON event_type BEGIN
+	INSERT INTO change(kind, event_type, after_event)
+	VALUES ('event_type', NEW.name, (SELECT seq FROM v_event_head));
+END;
+
+CREATE TRIGGER event_type_rename BEFORE UPDATE OF name ON event_type WHEN NEW.name <> OLD.name BEGIN
+	SELECT RAISE(ABORT, 'event_type.name: cannot be changed; insert a new type instead');
+END;
+
+CREATE TRIGGER event_type_update AFTER UPDATE OF description, mandatory, persistent ON event_type BEGIN
+	INSERT INTO change(kind, event_type, after_event)
+	VALUES ('event_type', NEW.name, (SELECT seq FROM v_event_head));
+END;
+
+CREATE TRIGGER event_type_delete_check BEFORE DELETE ON event_type BEGIN
+	SELECT CASE
+	WHEN OLD.mandatory THEN
+		RAISE(ABORT, 'event_type.mandatory: a mandatory type cannot be deleted')
+	WHEN EXISTS (SELECT 1 FROM subscription WHERE event_type = OLD.name) THEN
+		RAISE(ABORT, 'event_type.name: clients are subscribed to it')
+	WHEN EXISTS (SELECT 1 FROM event WHERE event_type = OLD.name) THEN
+		RAISE(ABORT, 'event_type.name: events of it are kept; delete them first')
+	END;
+END;
+
+CREATE TRIGGER event_type_delete AFTER DELETE ON event_type BEGIN
+	INSERT INTO change(kind, event_type, after_event)
+	VALUES ('event_type', OLD.name, (SELECT seq FROM v_event_head));
+END;
+
+-- credential
+
+CREATE TRIGGER credential_update AFTER UPDATE OF user_id, kind, hash, scopes, event_types,
+		expires_at, revoked_at ON credential BEGIN
+	INSERT INTO change(kind, credential_id, after_event)
+	VALUES ('credential', NEW.id, (SELECT seq FROM v_event_head));
+END;
+
+CREATE TRIGGER credential_delete AFTER DELETE ON credential BEGIN
+	INSERT INTO change(kind, credential_id, after_event)
+	VALUES ('credential', OLD.id, (SELECT seq FROM v_event_head));
+END;
+
+-- client: rows come from evhub-wsd; others may only delete them.
+
+CREATE TRIGGER client_insert BEFORE INSERT ON client BEGIN
+	SELECT RAISE(ABORT, 'client: rows are written by evhub-wsd alone');
+END;
+
+CREATE TRIGGER client_update BEFORE UPDATE ON client BEGIN
+	SELECT RAISE(ABORT, 'client: rows are written by evhub-wsd alone');
+END;
+
+CREATE TRIGGER client_delete AFTER DELETE ON client BEGIN
+	INSERT INTO change(kind, client_id, after_event)
+	VALUES ('disconnect', OLD.id, (SELECT seq FROM v_event_head));
+	DELETE FROM subscription WHERE client_id = OLD.id;
+END;
+
+-- subscription
+
+CREATE TRIGGER subscription_insert_check BEFORE INSERT ON subscription BEGIN
+	SELECT CASE
+	WHEN NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN
+		RAISE(ABORT, 'subscription.client_id: no live client has this id')
+	WHEN NOT EXISTS (SELECT 1 FROM event_type WHERE name = NEW.event_type) THEN
+		RAISE(ABORT, 'subscription.event_type: no such event type')
+	END;
+END;
+
+CREATE TRIGGER subscription_insert AFTER INSERT ON subscription BEGIN
+	INSERT INTO change(kind, client_id, event_type, after_event)
+	VALUES ('subscribe', NEW.client_id, NEW.event_type, (SELECT seq FROM v_event_head));
+END;
+
+CREATE TRIGGER subscription_update BEFORE UPDATE ON subscription BEGIN
+	SELECT RAISE(ABORT, 'subscription: delete the row and insert another');
+END;
+
+CREATE TRIGGER subscription_delete_check BEFORE DELETE ON subscription
+WHEN EXISTS (SELECT 1 FROM client WHERE id = OLD.client_id)
+	AND EXISTS (SELECT 1 FROM event_type WHERE name = OLD.event_type AND mandatory) BEGIN
+	SELECT RAISE(ABORT, 'subscription.event_type: a mandatory type cannot be unsubscribed');
+END;
+
+CREATE TRIGGER subscription_delete AFTER DELETE ON subscription
+WHEN EXISTS (SELECT 1 FROM client WHERE id = OLD.client_id) BEGIN
+	INSERT INTO change(kind, client_id, event_type, after_event)
+	VALUES ('unsubscribe', OLD.client_id, OLD.event_type, (SELECT seq FROM v_event_head));
+END;
+
+-- event
+
+CREATE TRIGGER event_insert_check BEFORE INSERT ON event BEGIN
+	SELECT CASE (SELECT persistent FROM event_type WHERE name = NEW.event_type)
+	WHEN 1 THEN
+		CASE WHEN length(CAST(NEW.message AS BLOB)) + coalesce(length(CAST(NEW.body AS BLOB)), 0) >
+			(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'max_event_bytes') THEN
+			RAISE(ABORT, 'event.body: message and body are longer than max_event_bytes')
+		END
+	WHEN 0 THEN
+		RAISE(ABORT, 'event.event_type: not persistent; publish it by HTTP or the control socket')
+	ELSE
+		RAISE(ABORT, 'event.event_type: no such event type')
+	END;
+END;
+
+-- A seq given by hand must not fall behind what clients have already seen.
+CREATE TRIGGER event_insert AFTER INSERT ON event
+WHEN NEW.seq <= (SELECT seq FROM v_event_head) BEGIN
+	SELECT RAISE(ABORT, 'event.seq: given by the database');
+END;
+
+CREATE TRIGGER event_update BEFORE UPDATE ON event BEGIN
+	SELECT RAISE(ABORT, 'event: what was published cannot be changed');
+END;
+
+CREATE TRIGGER event_delete AFTER DELETE ON event BEGIN
+	UPDATE event_type SET purged_seq = max(purged_seq, OLD.seq) WHERE name = OLD.event_type;
+END;
+
+-- views
+
+CREATE VIEW v_clients AS
+SELECT c.id, c.user_id, c.username, c.connected_at, c.last_ping_at, c.last_pong_at,
+	(SELECT group_concat(event_type, ',') FROM
+		(SELECT event_type FROM subscription WHERE client_id = c.id ORDER BY event_type))
+		AS event_subscriptions,
+	1 AS is_alive, c.queue_depth, c.daemon, c.remote_addr, c.user_agent, c.credential_id
+FROM client c;
+
+CREATE VIEW v_stats AS
+SELECT (SELECT count(*) FROM client) AS total_clients,
+	(SELECT count(*) FROM subscription) AS total_subscriptions,
+	(SELECT json_group_object(event_type, n) FROM
+		(SELECT event_type, count(*) AS n FROM subscription GROUP BY event_type ORDER BY event_type))
+		AS type_stats,
+	(SELECT coalesce(sum(messages_sent), 0) FROM daemon) AS messages_sent,
+	(SELECT min(started_at) FROM daemon) AS start_time,
+	(SELECT CAST(strftime('%s', 'now') AS INTEGER) - CAST(strftime('%s', min(started_at)) AS INTEGER)
+		FROM daemon) AS uptime;
