@@ -20,6 +20,19 @@ push(struct api_error *e, int code, const char *error, const char *path, const c
 	buf_puts(&e->stack, "}");
 }
 
+/* Formats into text; what does not fit is cut between two characters. */
+__attribute__((format(printf, 3, 0))) static void
+format(char *text, size_t size, const char *fmt, va_list ap)
+{
+	size_t len, valid;
+
+	(void)vsnprintf(text, size, fmt, ap);
+	len = strlen(text);
+	valid = buf_utf8_valid(text, len);
+	if (len + 1 == size && len - valid < 4)
+		text[valid] = '\0';
+}
+
 void
 api_error_set(struct api_error *e, int code, const char *fmt, ...)
 {
@@ -29,7 +42,7 @@ api_error_set(struct api_error *e, int code, const char *fmt, ...)
 		return;
 	e->code = code;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->message, sizeof(e->message), fmt, ap);
+	format(e->message, sizeof(e->message), fmt, ap);
 	va_end(ap);
 }
 
@@ -40,7 +53,7 @@ api_error_push(struct api_error *e, int code, const char *error, const char *pat
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	format(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	push(e, code, error, path, text);
 }
@@ -52,7 +65,7 @@ api_error_fail(struct api_error *e, int code, const char *error, const char *pat
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	format(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	api_error_set(e, code, "%s", text);
 	push(e, code, error, path, text);
@@ -62,7 +75,9 @@ void
 api_error_stack_json(const struct api_error *e, struct buf *out)
 {
 	buf_puts(out, "\"stack\":[");
-	if (e->stack.len > 0)
+	if (e->stack.failed)
+		out->failed = true;
+	else if (e->stack.len > 0)
 		buf_add(out, e->stack.data, e->stack.len);
 	if (e->count > API_ERROR_STACK_MAX)
 		buf_printf(out,

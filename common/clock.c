@@ -28,13 +28,18 @@ clock_mono_us(void)
 void
 clock_format(int64_t us, char out[CLOCK_TEXT_BYTES])
 {
+	int64_t fraction = us % 1000000;
 	time_t seconds = (time_t)(us / 1000000);
 	struct tm tm;
 	char date[24];
 
+	if (fraction < 0) { /* before 1970 */
+		fraction += 1000000;
+		seconds--;
+	}
 	memset(&tm, 0, sizeof(tm));
 	(void)gmtime_r(&seconds, &tm);
 	if (strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) != 19)
 		memcpy(date, "1970-01-01T00:00:00", 20);
-	(void)snprintf(out, CLOCK_TEXT_BYTES, "%.19s.%06uZ", date, (unsigned)(us % 1000000) % 1000000u);
+	(void)snprintf(out, CLOCK_TEXT_BYTES, "%.19s.%06uZ", date, (unsigned)fraction % 1000000u);
 }

@@ -1,20 +1,19 @@
 #include "common/conf.h"
 
-#include "common/conf_table.h"
+#include "common/conf_priv.h"
 
-#include <confuse.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+#include <sys/un.h>
 
 #define KEY(conf, option, type) ((type *)(void *)((char *)(conf) + (option)->offset))
 
-static enum evh_rc
-complain(char why[CONF_WHY_BYTES], const char *fmt, ...)
+enum evh_rc
+conf_complain(char why[CONF_WHY_BYTES], const char *fmt, ...)
 {
 	va_list ap;
 
@@ -78,19 +77,19 @@ set_number(const struct conf_option *o, struct conf *conf, const char *text, cha
 	int64_t v;
 
 	if (!whole_number(&p, &v))
-		return complain(why, "%s: \"%s\" is not a whole number%s", o->key, text, hint);
+		return conf_complain(why, "%s: \"%s\" is not a whole number%s", o->key, text, hint);
 	for (; units->suffix != NULL; units++)
 		if (strcmp(units->suffix, p) == 0)
 			break;
 	if (units->suffix == NULL)
-		return complain(why, "%s: \"%s\" is not a whole number%s", o->key, text, hint);
+		return conf_complain(why, "%s: \"%s\" is not a whole number%s", o->key, text, hint);
 	if (v > INT64_MAX / units->factor || v * units->factor < o->min || v * units->factor > o->max) {
 		int64_t base = o->kind == CONF_TIME ? 1000 : 1;
 
 		if (o->kind == CONF_TIME && o->min % 1000 != 0)
-			return complain(why, "%s: %s is out of bounds (%lldms to %llds)", o->key, text,
-				(long long)o->min, (long long)(o->max / 1000));
-		return complain(why, "%s: %s is out of bounds (%lld to %lld)", o->key, text,
+			return conf_complain(why, "%s: %s is out of bounds (%lldms to %llds)", o->key,
+				text, (long long)o->min, (long long)(o->max / 1000));
+		return conf_complain(why, "%s: %s is out of bounds (%lld to %lld)", o->key, text,
 			(long long)(o->min / base), (long long)(o->max / base));
 	}
 	*KEY(conf, o, int64_t) = v * units->factor;
@@ -108,7 +107,7 @@ set_bool(const struct conf_option *o, struct conf *conf, const char *text, char 
 			return EVH_OK;
 		}
 	}
-	return complain(why, "%s: \"%s\" is neither yes nor no", o->key, text);
+	return conf_complain(why, "%s: \"%s\" is neither yes nor no", o->key, text);
 }
 
 static enum evh_rc
@@ -120,7 +119,7 @@ set_word(const struct conf_option *o, struct conf *conf, const char *text, char 
 			return EVH_OK;
 		}
 	}
-	(void)complain(why, "%s: \"%s\" is not one of", o->key, text);
+	(void)conf_complain(why, "%s: \"%s\" is not one of", o->key, text);
 	for (int i = 0; o->words[i] != NULL; i++) {
 		size_t len = strlen(why);
 
@@ -166,29 +165,86 @@ list_add(struct conf_list *list, const char *text, size_t len)
 	return EVH_OK;
 }
 
-/* Comma-separated items; blanks and one pair of quotes around each are dropped. */
+/* Adds the item at *text, in quotes or not, and moves behind it. */
 static enum evh_rc
-set_list(const struct conf_option *o, struct conf *conf, const char *text)
+take_item(struct conf_list *list, const char **text)
 {
-	struct conf_list *list = KEY(conf, o, struct conf_list);
-	enum evh_rc rc = EVH_OK;
+	const char *start = *text;
+	bool quoted = *start == '"';
+	size_t len;
 
-	list_clear(list);
-	text += strspn(text, " {");
-	while (rc == EVH_OK && *text != '\0' && *text != '}') {
-		size_t len = strcspn(text, ",}"), start = strspn(text, " \""), end = len;
-
-		while (end > start && (text[end - 1] == ' ' || text[end - 1] == '"'))
-			end--;
-		if (end > start)
-			rc = list_add(list, text + start, end - start);
-		text += len + (text[len] == ',');
+	if (quoted)
+		start++;
+	len = strcspn(start, quoted ? "\"" : ",}");
+	*text = start + len;
+	if (quoted) {
+		if (**text == '\0')
+			return EVH_INVALID;
+		(*text)++;
 	}
-	return rc;
+	while (!quoted && len > 0 && start[len - 1] == ' ')
+		len--;
+	return len > 0 ? list_add(list, start, len) : EVH_OK;
+}
+
+/* a, b or {"a", "b"} */
+static enum evh_rc
+parse_list(struct conf_list *list, const char *text)
+{
+	enum evh_rc rc = EVH_OK;
+	bool braces;
+
+	text += strspn(text, " ");
+	braces = *text == '{';
+	if (braces)
+		text++;
+	for (text += strspn(text, " "); *text != '\0' && *text != '}'; text += strspn(text, " ")) {
+		rc = take_item(list, &text);
+		text += strspn(text, " ");
+		if (rc != EVH_OK || *text != ',')
+			break;
+		text++;
+	}
+	if (rc == EVH_OK && braces && *text++ != '}')
+		return EVH_INVALID;
+	return rc == EVH_OK && text[strspn(text, " ")] != '\0' ? EVH_INVALID : rc;
 }
 
 static enum evh_rc
-set_value(const struct conf_option *o, struct conf *conf, const char *text, char why[CONF_WHY_BYTES])
+set_list(const struct conf_option *o, struct conf *conf, const char *text, char why[CONF_WHY_BYTES])
+{
+	struct conf_list list = { NULL, 0 };
+	enum evh_rc rc = parse_list(&list, text);
+
+	if (rc != EVH_OK) {
+		list_clear(&list);
+		(void)conf_complain(
+			why, "%s: \"%s\" is no list; write a,b or {\"a\", \"b\"}", o->key, text);
+		return rc;
+	}
+	list_clear(KEY(conf, o, struct conf_list));
+	*KEY(conf, o, struct conf_list) = list;
+	return EVH_OK;
+}
+
+enum evh_rc
+conf_set_items(const struct conf_option *o, struct conf *conf, const char *const *items, size_t count)
+{
+	struct conf_list list = { NULL, 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		if (list_add(&list, items[i], strlen(items[i])) != EVH_OK) {
+			list_clear(&list);
+			return EVH_NOMEM;
+		}
+	}
+	list_clear(KEY(conf, o, struct conf_list));
+	*KEY(conf, o, struct conf_list) = list;
+	return EVH_OK;
+}
+
+enum evh_rc
+conf_set(const struct conf_option *o, struct conf *conf, const char *text, char why[CONF_WHY_BYTES])
 {
 	enum evh_rc rc = EVH_INVALID;
 
@@ -197,7 +253,7 @@ set_value(const struct conf_option *o, struct conf *conf, const char *text, char
 		rc = set_string(o, conf, text);
 		break;
 	case CONF_LIST:
-		rc = set_list(o, conf, text);
+		rc = set_list(o, conf, text, why);
 		break;
 	case CONF_NUMBER:
 	case CONF_SIZE:
@@ -209,7 +265,7 @@ set_value(const struct conf_option *o, struct conf *conf, const char *text, char
 		return set_word(o, conf, text, why);
 	}
 	if (rc == EVH_NOMEM)
-		(void)complain(why, "%s: out of memory", o->key);
+		(void)conf_complain(why, "%s: out of memory", o->key);
 	return rc;
 }
 
@@ -220,7 +276,7 @@ conf_init(struct conf *conf)
 
 	memset(conf, 0, sizeof(*conf));
 	for (const struct conf_option *o = conf_table; o->key != NULL; o++) {
-		enum evh_rc rc = set_value(o, conf, o->fallback, why);
+		enum evh_rc rc = conf_set(o, conf, o->fallback, why);
 
 		if (rc != EVH_OK)
 			return rc;
@@ -241,8 +297,8 @@ conf_free(struct conf *conf)
 	}
 }
 
-static const struct conf_option *
-find_option(const char *key, size_t len)
+const struct conf_option *
+conf_find(const char *key, size_t len)
 {
 	for (const struct conf_option *o = conf_table; o->key != NULL; o++)
 		if (strlen(o->key) == len && memcmp(o->key, key, len) == 0)
@@ -259,160 +315,43 @@ conf_override(struct conf *conf, const char *assignment, char why[CONF_WHY_BYTES
 	const char *value;
 
 	if (assignment[len] == '\0')
-		return complain(why, "-o %s: write key=value", assignment);
+		return conf_complain(why, "-o %s: write key=value", assignment);
 	while (key_len > 0 && assignment[key_len - 1] == ' ')
 		key_len--;
-	o = find_option(assignment, key_len);
+	o = conf_find(assignment, key_len);
 	if (o == NULL)
-		return complain(
+		return conf_complain(
 			why, "-o %s: there is no key \"%.*s\"", assignment, (int)key_len, assignment);
 	value = assignment + len + 1;
 	value += strspn(value, " ");
-	if (set_value(o, conf, value, why) == EVH_OK)
+	if (conf_set(o, conf, value, why) == EVH_OK)
 		return EVH_OK;
 	(void)snprintf(detail, sizeof(detail), "%s", why);
-	return complain(why, "-o %s", detail);
-}
-
-/* libconfuse hands its complaints to a plain function, so where they go is
- * kept here while a file is being read. */
-static char *parse_why;
-
-static void
-on_parse_error(cfg_t *cfg, const char *fmt, va_list ap)
-{
-	int n;
-
-	if (parse_why[0] != '\0')
-		return; /* the first one is the cause */
-	if (cfg != NULL && cfg->filename != NULL && cfg->line > 0)
-		n = snprintf(parse_why, CONF_WHY_BYTES, "%s:%d: ", cfg->filename, cfg->line);
-	else
-		n = 0;
-	if (n >= 0 && n < CONF_WHY_BYTES)
-		(void)vsnprintf(parse_why + n, CONF_WHY_BYTES - (size_t)n, fmt, ap);
-}
-
-/* Checks each value while the parser still knows its line. */
-static int
-on_value(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const struct conf_option *o = find_option(opt->name, strlen(opt->name));
-	char why[CONF_WHY_BYTES] = "";
-	struct conf scratch;
-	unsigned int n = cfg_opt_size(opt);
-	enum evh_rc rc;
-
-	if (o == NULL || o->kind == CONF_LIST || o->kind == CONF_STRING || n == 0)
-		return 0;
-	memset(&scratch, 0, sizeof(scratch));
-	rc = set_value(o, &scratch, cfg_opt_getnstr(opt, n - 1), why);
-	if (rc != EVH_OK)
-		cfg_error(cfg, "%s", why);
-	return rc == EVH_OK ? 0 : -1;
-}
-
-static enum evh_rc
-take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
-{
-	enum evh_rc rc = EVH_OK;
-
-	for (const struct conf_option *o = conf_table; rc == EVH_OK && o->key != NULL; o++) {
-		cfg_opt_t *opt = cfg_getopt(cfg, o->key);
-		unsigned int n =
-			opt != NULL && (opt->flags & CFGF_MODIFIED) != 0 ? cfg_opt_size(opt) : 0;
-
-		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
-			continue;
-		if (o->kind != CONF_LIST) {
-			if (n > 0)
-				rc = set_value(o, conf, cfg_opt_getnstr(opt, 0), why);
-			continue;
-		}
-		list_clear(KEY(conf, o, struct conf_list));
-		for (unsigned int i = 0; rc == EVH_OK && i < n; i++) {
-			const char *item = cfg_opt_getnstr(opt, i);
-
-			rc = list_add(KEY(conf, o, struct conf_list), item, strlen(item));
-		}
-	}
-	return rc;
-}
-
-static cfg_opt_t *
-confuse_options(void)
-{
-	static const cfg_opt_t end = CFG_END();
-	cfg_opt_t *opts;
-	size_t n = 0;
-
-	while (conf_table[n].key != NULL)
-		n++;
-	opts = calloc(n + 1, sizeof(*opts));
-	if (opts == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		cfg_opt_t one = CFG_STR(conf_table[i].key, NULL, CFGF_NODEFAULT);
-		cfg_opt_t many = CFG_STR_LIST(conf_table[i].key, NULL, CFGF_NODEFAULT);
-
-		opts[i] = conf_table[i].kind == CONF_LIST ? many : one;
-	}
-	opts[n] = end;
-	return opts;
-}
-
-enum evh_rc
-conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
-{
-	cfg_opt_t *opts = confuse_options();
-	cfg_t *cfg = opts != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
-	enum evh_rc rc = EVH_NOMEM;
-
-	why[0] = '\0';
-	if (cfg == NULL)
-		goto out;
-	parse_why = why;
-	(void)cfg_set_error_function(cfg, on_parse_error);
-	for (const struct conf_option *o = conf_table; o->key != NULL; o++)
-		(void)cfg_set_validate_func(cfg, o->key, on_value);
-	switch (cfg_parse(cfg, path)) {
-	case CFG_SUCCESS:
-		rc = take_values(conf, cfg, why);
-		break;
-	case CFG_FILE_ERROR:
-		(void)complain(why, "%s: cannot be read", path);
-		rc = EVH_NOT_FOUND;
-		break;
-	default:
-		if (why[0] == '\0')
-			(void)complain(why, "%s: cannot be understood", path);
-		rc = EVH_INVALID;
-	}
-out:
-	if (cfg != NULL)
-		(void)cfg_free(cfg);
-	free(opts);
-	return rc;
+	return conf_complain(why, "-o %s", detail);
 }
 
 enum evh_rc
 conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
 {
 	if (conf->database[0] == '\0')
-		return complain(why, "database: must not be empty");
+		return conf_complain(why, "database: must not be empty");
 	if (conf->control_socket[0] != '/')
-		return complain(why, "control_socket: must be an absolute path");
+		return conf_complain(why, "control_socket: must be an absolute path");
+	if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return conf_complain(why,
+			"control_socket: the path is longer than a socket's may be (%zu)",
+			sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
 	if (conf->name[0] == '\0' || strspn(conf->name, CONF_NAME_CHARS) != strlen(conf->name) ||
 		strlen(conf->name) > 64)
-		return complain(why, "name: 1 to 64 letters, digits, '_', '.' or '-'");
+		return conf_complain(why, "name: 1 to 64 letters, digits, '_', '.' or '-'");
 	if (conf->base_path[0] != '/' || conf->base_path[strlen(conf->base_path) - 1] == '/')
-		return complain(why, "base_path: must begin with '/' and not end with it");
+		return conf_complain(why, "base_path: must begin with '/' and not end with it");
 	if (conf->listen.count == 0)
-		return complain(why, "listen: must have at least one address");
+		return conf_complain(why, "listen: must have at least one address");
 	if (conf->pong_timeout <= conf->ping_interval)
-		return complain(why, "pong_timeout: must be longer than ping_interval");
+		return conf_complain(why, "pong_timeout: must be longer than ping_interval");
 	if (conf->tls_certificate[0] != '\0' || conf->tls_key[0] != '\0')
-		return complain(why,
+		return conf_complain(why,
 			"tls_certificate: this version has no TLS of its own; let the web server do it");
 	return EVH_OK;
 }

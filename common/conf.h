@@ -1,6 +1,6 @@
 /* conf.h - the configuration that both programs read.
  *
- * One table in conf.c names every key with its kind, default and bounds; the
+ * One table in conf_table.c names every key with its kind, default and bounds; the
  * file (libconfuse syntax) and -o key=value go through the same checks.
  * Sizes are bytes, times are milliseconds. */
 
@@ -68,8 +68,9 @@ struct conf {
 /* Fills conf with the defaults; conf_free releases it. */
 enum evh_rc conf_init(struct conf *conf);
 
-/* Reads the file over what conf holds.  EVH_NOT_FOUND or EVH_INVALID with
- * file, line and key in why. */
+/* Reads the file over what conf holds.  include("other") reads another file,
+ * found beside the one that names it.  EVH_NOT_FOUND if path cannot be read,
+ * or EVH_INVALID with file, line and key in why.  One thread at a time. */
 enum evh_rc conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES]);
 
 /* Applies one "key=value".  Lists: comma-separated, in braces or not. */

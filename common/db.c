@@ -1,10 +1,14 @@
 #include "common/db.h"
 
+#include "common/log.h"
 #include "common/migrations.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* "Evhb" in the file's header (PRAGMA application_id), so that another
  * program's database is never mistaken for ours. */
@@ -60,7 +64,11 @@ db_exec(sqlite3 *db, const char *sql)
 enum evh_rc
 db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 {
-	return db_rc(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
+	int rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+
+	if (rc != SQLITE_OK)
+		log_error("statement_refused", "reason=\"%s\" sql=\"%.60s\"", sqlite3_errmsg(db), sql);
+	return db_rc(rc);
 }
 
 void
@@ -136,15 +144,16 @@ apply_migrations(sqlite3 *db, int64_t from)
 	return db_exec(db, sql);
 }
 
-/* Looks at what the file is; creates or migrates the schema if mode allows. */
+/* Looks at what the file is, without a change to it.  EVH_OK if it is ours,
+ * or empty and may be made ours; *version is that of its schema. */
 static enum evh_rc
-check_schema(sqlite3 *db, bool may_write, char why[DB_WHY_BYTES])
+identify(sqlite3 *db, bool may_write, int64_t *version, char why[DB_WHY_BYTES])
 {
-	int64_t app = 0, version = 0, tables = 0;
+	int64_t app = 0, tables = 0;
 	enum evh_rc rc = query_int(db, "PRAGMA application_id", &app);
 
 	if (rc == EVH_OK)
-		rc = query_int(db, "PRAGMA user_version", &version);
+		rc = query_int(db, "PRAGMA user_version", version);
 	if (rc == EVH_OK)
 		rc = query_int(db, "SELECT count(*) FROM sqlite_master", &tables);
 	if (rc != EVH_OK)
@@ -153,21 +162,27 @@ check_schema(sqlite3 *db, bool may_write, char why[DB_WHY_BYTES])
 		(void)snprintf(why, DB_WHY_BYTES, "it is the database of another program");
 		return EVH_FOREIGN;
 	}
-	if (version > db_schema_version()) {
+	if (*version > db_schema_version()) {
 		(void)snprintf(why, DB_WHY_BYTES,
 			"its schema version is %lld and this program knows %d: upgrade evhub",
-			(long long)version, db_schema_version());
+			(long long)*version, db_schema_version());
 		return EVH_NEWER;
 	}
-	if (version == db_schema_version())
-		return EVH_OK;
-	if (!may_write) {
+	if (*version < db_schema_version() && !may_write) {
 		(void)snprintf(why, DB_WHY_BYTES,
 			"its schema version is %lld, not %d: start evhub-wsd, which brings it up to date",
-			(long long)version, db_schema_version());
+			(long long)*version, db_schema_version());
 		return EVH_FOREIGN;
 	}
-	rc = db_exec(db, "BEGIN IMMEDIATE");
+	return EVH_OK;
+}
+
+static enum evh_rc
+migrate(sqlite3 *db, char why[DB_WHY_BYTES])
+{
+	int64_t version = 0;
+	enum evh_rc rc = db_exec(db, "BEGIN IMMEDIATE");
+
 	if (rc != EVH_OK)
 		return rc;
 	rc = query_int(db, "PRAGMA user_version", &version); /* another may have been faster */
@@ -183,28 +198,81 @@ check_schema(sqlite3 *db, bool may_write, char why[DB_WHY_BYTES])
 	return rc;
 }
 
+/* SQLite does not wait for another that switches to WAL at the same moment,
+ * and says nothing when a file cannot have it. */
+static enum evh_rc
+use_wal(sqlite3 *db, int busy_ms, char why[DB_WHY_BYTES])
+{
+	sqlite3_stmt *stmt = NULL;
+	enum evh_rc rc;
+
+	for (int waited = 0;; waited += 10) {
+		rc = db_rc(sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &stmt, NULL));
+		if (rc == EVH_OK)
+			rc = db_rc(sqlite3_step(stmt));
+		if (rc != EVH_BUSY || waited >= busy_ms)
+			break;
+		(void)sqlite3_finalize(stmt);
+		stmt = NULL;
+		(void)sqlite3_sleep(10);
+	}
+	if (rc == EVH_OK && strcmp(db_text(stmt, 0), "wal") != 0) {
+		(void)snprintf(why, DB_WHY_BYTES, "it cannot be in WAL mode, only in mode \"%s\"",
+			db_text(stmt, 0));
+		rc = EVH_IO;
+	}
+	(void)sqlite3_finalize(stmt);
+	return rc;
+}
+
 static enum evh_rc
 setup(sqlite3 *db, const struct db_options *o, char why[DB_WHY_BYTES])
 {
+	int64_t version = 0;
 	enum evh_rc rc;
 
 	(void)sqlite3_extended_result_codes(db, 1);
 	(void)sqlite3_busy_timeout(db, o->busy_ms);
-	if (o->mode == DB_READ_WRITE) {
-		if (sqlite3_db_readonly(db, "main") == 1)
-			return EVH_READ_ONLY;
-		rc = db_exec(db, "PRAGMA journal_mode = WAL");
+	if (o->mode == DB_READ_WRITE && sqlite3_db_readonly(db, "main") == 1)
+		return EVH_READ_ONLY;
+	rc = identify(db, o->mode == DB_READ_WRITE, &version, why);
+	if (rc == EVH_OK && o->mode == DB_READ_WRITE) {
+		rc = use_wal(db, o->busy_ms, why);
 		if (rc == EVH_OK)
 			rc = db_exec(db,
 				o->full_sync ? "PRAGMA synchronous = FULL"
 					     : "PRAGMA synchronous = NORMAL");
-		if (rc != EVH_OK)
-			return rc;
+		if (rc == EVH_OK && version < db_schema_version())
+			rc = migrate(db, why);
 	}
-	rc = check_schema(db, o->mode == DB_READ_WRITE, why);
 	if (rc == EVH_OK && !o->triggers)
 		rc = db_rc(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL));
 	return rc;
+}
+
+/* Why a file cannot be opened or written, for which SQLite has few words. */
+static enum evh_rc
+why_refused(const char *path, enum evh_rc rc, char why[DB_WHY_BYTES])
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		(void)snprintf(why, DB_WHY_BYTES, "it cannot be opened: %s", strerror(errno));
+		return errno == EACCES ? EVH_DENIED : EVH_NOT_FOUND;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		(void)snprintf(why, DB_WHY_BYTES, "it is a directory");
+		return EVH_FOREIGN;
+	}
+	if (access(path, R_OK) != 0) {
+		(void)snprintf(why, DB_WHY_BYTES, "it cannot be read: %s", strerror(errno));
+		return EVH_DENIED;
+	}
+	(void)snprintf(why, DB_WHY_BYTES, "%s",
+		rc == EVH_READ_ONLY && access(path, W_OK) != 0
+			? "it is read-only"
+			: "its -wal and -shm files cannot be made: is its directory writable?");
+	return EVH_READ_ONLY;
 }
 
 enum evh_rc
@@ -225,11 +293,12 @@ db_open(const struct db_options *o, sqlite3 **out, char why[DB_WHY_BYTES])
 		*out = db;
 		return EVH_OK;
 	}
+	if ((rc == EVH_NOT_FOUND || rc == EVH_READ_ONLY) && detail[0] == '\0')
+		rc = why_refused(o->path, rc, detail);
 	(void)snprintf(why, DB_WHY_BYTES, "database %.120s: %.180s", o->path,
-		detail[0] != '\0'	      ? detail
-			: rc == EVH_READ_ONLY ? "it is read-only"
-			: db != NULL	      ? sqlite3_errmsg(db)
-					      : evh_rc_name(rc));
+		detail[0] != '\0'    ? detail
+			: db != NULL ? sqlite3_errmsg(db)
+				     : evh_rc_name(rc));
 	db_close(&db);
 	return rc;
 }

@@ -14,10 +14,13 @@ struct parse {
 static void
 fault(struct parse *p, int code, const char *error, const char *field, const char *text)
 {
+	size_t len = strlen(p->prefix);
 	char path[96];
 
-	(void)snprintf(path, sizeof(path), "%s%s", p->prefix, field);
-	api_error_set(p->e, code, "%s: %s", path, text);
+	if (field[0] == '\0' && len > 0)
+		len--; /* the event itself: "[3]", not "[3]." */
+	(void)snprintf(path, sizeof(path), "%.*s%s", (int)len, p->prefix, field);
+	api_error_set(p->e, code, "%s%s%s", path, path[0] != '\0' ? ": " : "", text);
 	api_error_push(p->e, code, error, path, "%s", text);
 	p->faults++;
 }

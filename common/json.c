@@ -1,80 +1,32 @@
 #include "common/json.h"
 
+#include "common/json_text.h"
+
 #include <json-c/json_tokener.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Reading along a text that json-c has accepted, so the shape is known. */
-
-static const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
-		p++;
-	return p;
-}
-
-/* p at the opening quote; returns behind the closing one. */
-static const char *
-skip_string(const char *p, const char *end)
-{
-	for (p++; p < end && *p != '"'; p++)
-		if (*p == '\\')
-			p++;
-	return p < end ? p + 1 : end;
-}
-
-static const char *
-skip_value(const char *p, const char *end)
-{
-	int depth = 0;
-
-	p = skip_space(p, end);
-	while (p < end) {
-		if (*p == '"') {
-			p = skip_string(p, end);
-		} else if (*p == '{' || *p == '[') {
-			depth++;
-			p++;
-		} else if (depth > 0 && (*p == '}' || *p == ']')) {
-			depth--;
-			p++;
-		} else if (depth == 0 &&
-			(*p == ',' || *p == '}' || *p == ']' || *p == ' ' || *p == '\t' || *p == '\n' ||
-				*p == '\r')) {
-			break;
-		} else {
-			p++;
-			continue;
-		}
-		if (depth == 0)
-			break;
-	}
-	return p;
-}
-
 struct json_slice
 json_member(struct json_slice text, const char *key)
 {
-	const char *p = skip_space(text.at, text.at + text.len), *end = text.at + text.len;
-	size_t key_len = strlen(key);
+	const char *p = json_skip_space(text.at, text.at + text.len), *end = text.at + text.len;
 
 	if (p >= end || *p++ != '{')
 		return (struct json_slice){ NULL, 0 };
-	for (p = skip_space(p, end); p < end && *p == '"';) {
+	for (p = json_skip_space(p, end); p < end && *p == '"';) {
 		const char *name = p + 1, *value;
 		bool same;
 
-		p = skip_string(p, end);
-		same = (size_t)(p - name) == key_len + 1 && memcmp(name, key, key_len) == 0;
-		p = skip_space(p, end);
-		value = skip_space(p < end ? p + 1 : end, end); /* behind the colon */
-		p = skip_value(value, end);
+		p = json_skip_string(p, end);
+		same = json_string_is(name, (size_t)(p - name - 1), key);
+		p = json_skip_space(p, end);
+		value = json_skip_space(p < end ? p + 1 : end, end); /* behind the colon */
+		p = json_skip_value(value, end);
 		if (same)
 			return (struct json_slice){ value, (size_t)(p - value) };
-		p = skip_space(p, end);
-		p = skip_space(p < end ? p + 1 : end, end); /* behind the comma */
+		p = json_skip_space(p, end);
+		p = json_skip_space(p < end ? p + 1 : end, end); /* behind the comma */
 	}
 	return (struct json_slice){ NULL, 0 };
 }
@@ -82,20 +34,35 @@ json_member(struct json_slice text, const char *key)
 struct json_slice
 json_element(struct json_slice text, size_t index)
 {
-	const char *p = skip_space(text.at, text.at + text.len), *end = text.at + text.len;
+	const char *p = json_skip_space(text.at, text.at + text.len), *end = text.at + text.len;
 
 	if (p >= end || *p++ != '[')
 		return (struct json_slice){ NULL, 0 };
-	for (p = skip_space(p, end); p < end && *p != ']';) {
+	for (p = json_skip_space(p, end); p < end && *p != ']';) {
 		const char *value = p;
 
-		p = skip_value(p, end);
+		p = json_skip_value(p, end);
 		if (index-- == 0)
 			return (struct json_slice){ value, (size_t)(p - value) };
-		p = skip_space(p, end);
-		p = skip_space(p < end ? p + 1 : end, end);
+		p = json_skip_space(p, end);
+		p = json_skip_space(p < end ? p + 1 : end, end);
 	}
 	return (struct json_slice){ NULL, 0 };
+}
+
+struct json_slice
+json_next(struct json_slice text, struct json_slice previous)
+{
+	const char *p, *value, *end = text.at + text.len;
+
+	if (previous.at == NULL)
+		return json_element(text, 0);
+	p = json_skip_space(previous.at + previous.len, end);
+	if (p >= end || *p != ',')
+		return (struct json_slice){ NULL, 0 };
+	value = json_skip_space(p + 1, end);
+	p = json_skip_value(value, end);
+	return (struct json_slice){ value, (size_t)(p - value) };
 }
 
 /* How many keys the text writes; each is followed by a colon outside of strings. */
@@ -107,7 +74,7 @@ keys_written(const char *text, size_t len)
 
 	while (p < end) {
 		if (*p == '"') {
-			p = skip_string(p, end);
+			p = json_skip_string(p, end);
 		} else {
 			if (*p == ':')
 				n++;
@@ -135,27 +102,28 @@ keys_kept(struct json_object *o)
 	return n;
 }
 
-/* Names the first key that the outermost object of text repeats. */
+/* Names the first key that the outermost object repeats; among its first
+ * keys only, for each of them is looked up along the whole text. */
 static bool
 find_repeated(struct json_slice text, char why[JSON_WHY_BYTES])
 {
-	const char *p = skip_space(text.at, text.at + text.len), *end = text.at + text.len;
+	const char *p = json_skip_space(text.at, text.at + text.len), *end = text.at + text.len;
 
 	if (p >= end || *p++ != '{')
 		return false;
-	for (p = skip_space(p, end); p < end && *p == '"';) {
+	p = json_skip_space(p, end);
+	for (int i = 0; i < 64 && p < end && *p == '"'; i++) {
 		const char *name = p + 1;
-		size_t name_len;
 		char key[64];
 		struct json_slice first;
+		size_t len;
 
-		p = skip_string(p, end);
-		name_len = (size_t)(p - name - 1);
-		p = skip_space(p, end);
-		p = skip_space(p < end ? p + 1 : end, end);
-		if (name_len < sizeof(key)) {
-			memcpy(key, name, name_len);
-			key[name_len] = '\0';
+		p = json_skip_string(p, end);
+		len = (size_t)(p - name - 1);
+		p = json_skip_space(json_skip_space(p, end) + 1, end); /* behind the colon */
+		if (len < sizeof(key) && memchr(name, '\\', len) == NULL) {
+			memcpy(key, name, len);
+			key[len] = '\0';
 			first = json_member(text, key);
 			if (first.at != NULL && first.at < p) {
 				(void)snprintf(
@@ -163,55 +131,16 @@ find_repeated(struct json_slice text, char why[JSON_WHY_BYTES])
 				return true;
 			}
 		}
-		p = skip_space(skip_value(p, end), end);
-		p = skip_space(p < end ? p + 1 : end, end);
+		p = json_skip_space(json_skip_value(p, end), end);
+		p = json_skip_space(p < end ? p + 1 : end, end); /* behind the comma */
 	}
 	return false;
 }
 
-/* json-c lets control characters through in strings; RFC 8259 does not. */
-static const char *
-find_control(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 && c != '\t' && c != '\n' && c != '\r')
-			return text + i;
-	}
-	return NULL;
-}
-
-static const char *
-find_control_in_string(const char *text, size_t len)
-{
-	const char *p = text, *end = text + len;
-
-	while (p < end) {
-		const char *close;
-
-		if (*p != '"') {
-			p++;
-			continue;
-		}
-		close = skip_string(p, end);
-		for (; p < close; p++)
-			if ((unsigned char)*p < 0x20)
-				return p;
-	}
-	return NULL;
-}
-
+/* json-c keeps the last of equal keys, so some are gone if there were any. */
 static enum evh_rc
-check_text(const char *text, size_t len, struct json_object *o, char why[JSON_WHY_BYTES])
+check_keys(const char *text, size_t len, struct json_object *o, char why[JSON_WHY_BYTES])
 {
-	const char *bad = find_control_in_string(text, len);
-
-	if (bad != NULL) {
-		(void)snprintf(why, JSON_WHY_BYTES, "an unescaped control character at offset %zu",
-			(size_t)(bad - text));
-		return EVH_INVALID;
-	}
 	if (keys_written(text, len) == keys_kept(o))
 		return EVH_OK;
 	if (!find_repeated((struct json_slice){ text, len }, why))
@@ -220,69 +149,47 @@ check_text(const char *text, size_t len, struct json_object *o, char why[JSON_WH
 }
 
 static enum evh_rc
-parse_failed(enum json_tokener_error e, size_t offset, size_t len, char why[JSON_WHY_BYTES])
+build(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_BYTES])
 {
-	if (e == json_tokener_error_depth) {
-		(void)snprintf(why, JSON_WHY_BYTES, "nested deeper than %d levels", JSON_DEPTH_MAX);
-		return EVH_TOO_LARGE;
+	/* json-c counts a value inside the deepest array as a level too */
+	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	enum json_tokener_error e;
+	enum evh_rc rc = EVH_OK;
+
+	if (tok == NULL)
+		return EVH_NOMEM;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	*out = json_tokener_parse_ex(tok, text, (int)len);
+	e = json_tokener_get_error(tok);
+	if (e == json_tokener_continue) {
+		/* a bare number is only known to end when the text does */
+		*out = json_tokener_parse_ex(tok, "", 1);
+		e = json_tokener_get_error(tok);
 	}
-	if (e == json_tokener_continue)
-		(void)snprintf(why, JSON_WHY_BYTES, "ends in the middle, after %zu bytes", len);
-	else
-		(void)snprintf(
-			why, JSON_WHY_BYTES, "%s at offset %zu", json_tokener_error_desc(e), offset);
-	return EVH_INVALID;
+	if (e != json_tokener_success) {
+		(void)snprintf(why, JSON_WHY_BYTES, "%s", json_tokener_error_desc(e));
+		rc = EVH_INVALID;
+	}
+	json_tokener_free(tok);
+	return rc;
 }
 
 enum evh_rc
 json_parse(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_BYTES])
 {
-	struct json_tokener *tok;
-	struct json_object *o;
-	enum json_tokener_error e;
-	size_t end;
-	const char *bad;
+	struct json_object *o = NULL;
 	enum evh_rc rc;
 
 	*out = NULL;
-	why[0] = '\0';
-	if (len > INT32_MAX)
+	if (len > INT32_MAX) {
+		(void)snprintf(why, JSON_WHY_BYTES, "longer than %d bytes", INT32_MAX);
 		return EVH_TOO_LARGE;
-	if (skip_space(text, text + len) == text + len) {
-		(void)snprintf(why, JSON_WHY_BYTES, "empty");
-		return EVH_INVALID;
 	}
-	bad = find_control(text, len);
-	if (bad != NULL) {
-		(void)snprintf(why, JSON_WHY_BYTES, "the byte 0x%02x at offset %zu", (unsigned char)*bad,
-			(size_t)(bad - text));
-		return EVH_INVALID;
-	}
-	tok = json_tokener_new_ex(JSON_DEPTH_MAX);
-	if (tok == NULL)
-		return EVH_NOMEM;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(tok, text, (int)len);
-	e = json_tokener_get_error(tok);
-	if (e == json_tokener_continue) {
-		/* a bare number is only known to end when the text does */
-		o = json_tokener_parse_ex(tok, "", 1);
-		e = json_tokener_get_error(tok);
-		end = len;
-		if (e != json_tokener_success)
-			e = json_tokener_continue;
-	} else {
-		end = json_tokener_get_parse_end(tok);
-	}
-	json_tokener_free(tok);
-	if (e != json_tokener_success)
-		return parse_failed(e, end, len, why);
-	if (skip_space(text + end, text + len) != text + len) {
-		(void)snprintf(why, JSON_WHY_BYTES, "text after the value, at offset %zu", end);
-		rc = EVH_INVALID;
-	} else {
-		rc = check_text(text, len, o, why);
-	}
+	rc = json_text_check(text, len, why);
+	if (rc == EVH_OK)
+		rc = build(text, len, &o, why);
+	if (rc == EVH_OK)
+		rc = check_keys(text, len, o, why);
 	if (rc != EVH_OK) {
 		json_object_put(o);
 		return rc;

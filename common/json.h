@@ -1,8 +1,8 @@
-/* json.h - strict JSON in: what json-c accepts, less what it forgives.
+/* json.h - strict JSON in: RFC 8259 and nothing else.
  *
- * json-c keeps the last of two equal keys; here they are an error, because
- * two readers of one message must not see different things.  Depth and size
- * are bounded.  Pure. */
+ * Two equal keys, half a surrogate pair and U+0000 in a key are errors too,
+ * because two readers of one message must not see different things.  Depth
+ * and size are bounded.  Pure. */
 
 #ifndef EVH_JSON_H
 #define EVH_JSON_H
@@ -33,6 +33,10 @@ struct json_slice {
  * holds.  text must have passed json_parse.  at == NULL if there is none. */
 struct json_slice json_member(struct json_slice text, const char *key);
 struct json_slice json_element(struct json_slice text, size_t index);
+
+/* The element behind previous in the array that text holds; the first one if
+ * previous.at == NULL.  at == NULL at the end. */
+struct json_slice json_next(struct json_slice text, struct json_slice previous);
 
 /* A word for the JSON type of o (which may be NULL), for messages. */
 const char *json_type_name(struct json_object *o);

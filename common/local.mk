@@ -7,12 +7,14 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
 	%D%/conf_args.c \
+	%D%/conf_file.c %D%/conf_priv.h \
 	%D%/conf_table.c %D%/conf_table.h \
 	%D%/db.c %D%/db.h \
 	%D%/event.c %D%/event.h \
 	%D%/event_types.c %D%/event_types.h \
 	%D%/ids.c %D%/ids.h \
 	%D%/json.c %D%/json.h \
+	%D%/json_text.c %D%/json_text.h \
 	%D%/log.c %D%/log.h \
 	%D%/migrations.h \
 	%D%/rc.c %D%/rc.h

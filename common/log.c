@@ -3,6 +3,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,6 +46,8 @@ write_line(const char *line, size_t len)
 	while (len > 0) {
 		ssize_t n = write(STDERR_FILENO, line, len);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return; /* nobody is left to tell */
 		line += n;

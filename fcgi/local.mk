@@ -1,0 +1,26 @@
+noinst_LIBRARIES += %D%/libevhub-fcgi.a
+sbin_PROGRAMS += %D%/evhub-fcgi
+
+%C%_libevhub_fcgi_a_SOURCES = \
+	%D%/auth_gate.c %D%/auth_gate.h \
+	%D%/cgi.c %D%/cgi.h \
+	%D%/clients.c \
+	%D%/context.c %D%/context.h \
+	%D%/daemon_link.c %D%/daemon_link.h \
+	%D%/daemons.c %D%/daemons.h \
+	%D%/endpoints.h \
+	%D%/events.c \
+	%D%/health.c \
+	%D%/listener.c %D%/listener.h \
+	%D%/membership.c %D%/membership.h \
+	%D%/publish.c %D%/publish.h \
+	%D%/request.c %D%/request.h \
+	%D%/response.c %D%/response.h \
+	%D%/routes.c %D%/routes.h \
+	%D%/service.c %D%/service.h \
+	%D%/stats.c \
+	%D%/subscriptions.c \
+	%D%/unsubscribe.c
+
+%C%_evhub_fcgi_SOURCES = %D%/main.c
+%C%_evhub_fcgi_LDADD = %D%/libevhub-fcgi.a $(COMMON_LIBS) $(FCGI_LIBS)

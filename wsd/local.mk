@@ -1,0 +1,33 @@
+sbin_PROGRAMS += %D%/evhub-wsd
+noinst_LIBRARIES += %D%/libevhub-wsd.a
+
+# Everything but main(), so that tests can link it.
+%C%_libevhub_wsd_a_SOURCES = \
+	%D%/catalog.c %D%/catalog.h \
+	%D%/client.c %D%/client.h \
+	%D%/control.c %D%/control.h %D%/control_ops.c %D%/control_priv.h \
+	%D%/control_users.c %D%/control_users.h \
+	%D%/daemon.c %D%/daemon.h \
+	%D%/deliver.c %D%/hub.c %D%/hub.h %D%/hub_priv.h \
+	%D%/eventlog.c %D%/eventlog.h \
+	%D%/feed.c %D%/feed.h \
+	%D%/frame.c %D%/frame.h \
+	%D%/group.c %D%/group.h \
+	%D%/handshake.c %D%/handshake.h \
+	%D%/history.c %D%/history.h \
+	%D%/inbound.c %D%/inbound.h \
+	%D%/instance.c %D%/instance.h \
+	%D%/listener.c %D%/listener.h \
+	%D%/loop.c %D%/loop.h \
+	%D%/notify.c %D%/notify.h \
+	%D%/reload.c %D%/reload.h \
+	%D%/remote_addr.c %D%/remote_addr.h \
+	%D%/server.c %D%/server.h \
+	%D%/session.c %D%/session.h \
+	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
+	%D%/watch.c %D%/watch.h \
+	%D%/wheel.c %D%/wheel.h
+%C%_libevhub_wsd_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+
+%C%_evhub_wsd_SOURCES = %D%/main.c
+%C%_evhub_wsd_LDADD = %D%/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev $(SYSTEMD_LIBS)

@@ -1,0 +1,316 @@
+/* The configuration file, read by libconfuse. */
+
+#include "common/buf.h"
+#include "common/conf_priv.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define INCLUDE_DEPTH_MAX 10
+
+/* libconfuse calls plain functions without a pointer of ours, so what they
+ * need stands here while a file is being read. */
+static struct {
+	char *why;
+	int depth;
+} reading;
+
+static void
+on_parse_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	int n = 0;
+
+	if (reading.why[0] != '\0')
+		return; /* the first one is the cause */
+	if (cfg != NULL && cfg->filename != NULL && cfg->line > 0)
+		n = snprintf(reading.why, CONF_WHY_BYTES, "%s:%d: ", cfg->filename, cfg->line);
+	if (n >= 0 && n < CONF_WHY_BYTES)
+		(void)vsnprintf(reading.why + n, CONF_WHY_BYTES - (size_t)n, fmt, ap);
+}
+
+/* Checks each value while the parser still knows its line. */
+static int
+on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct conf_option *o = conf_find(opt->name, strlen(opt->name));
+	char why[CONF_WHY_BYTES] = "";
+	struct conf scratch;
+	unsigned int n = cfg_opt_size(opt);
+	enum evh_rc rc;
+
+	if (o == NULL || o->kind == CONF_LIST || o->kind == CONF_STRING || n == 0)
+		return 0;
+	memset(&scratch, 0, sizeof(scratch));
+	rc = conf_set(o, &scratch, cfg_opt_getnstr(opt, n - 1), why);
+	if (rc != EVH_OK)
+		cfg_error(cfg, "%s", why);
+	return rc == EVH_OK ? 0 : -1;
+}
+
+/* Opens what can be read as a file; libconfuse ends the process on a directory. */
+static FILE *
+open_file(const char *path)
+{
+	FILE *fp = fopen(path, "re");
+	struct stat st;
+	int saved;
+
+	if (fp == NULL)
+		return NULL;
+	if (fstat(fileno(fp), &st) == 0 && !S_ISDIR(st.st_mode))
+		return fp;
+	saved = S_ISDIR(st.st_mode) ? EISDIR : errno;
+	(void)fclose(fp);
+	errno = saved;
+	return NULL;
+}
+
+/* Whether a word of the file may begin behind c. */
+static bool
+between_words(char c)
+{
+	return strchr(" \t\r\n={}(),+", c) != NULL;
+}
+
+/* p at a quote; returns behind the closing one. */
+static char *
+skip_quoted(char *p)
+{
+	char quote = *p;
+
+	for (p++; *p != '\0' && *p != quote; p++)
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+	return *p != '\0' ? p + 1 : p;
+}
+
+/* Overwrites what stands before end with blanks, but for the ends of lines. */
+static char *
+blank_until(char *p, const char *end)
+{
+	for (; p < end; p++)
+		if (*p != '\n')
+			*p = ' ';
+	return p;
+}
+
+/* libconfuse 3.3 counts the lines of comments more than once and would name
+ * the wrong line ever after, so it is not shown any. */
+static void
+blank_comments(char *text)
+{
+	char *p = text;
+
+	while (*p != '\0') {
+		bool word = p == text || between_words(p[-1]);
+
+		if (*p == '"' || *p == '\'') {
+			p = skip_quoted(p);
+		} else if (*p == '#' || (word && p[0] == '/' && p[1] == '/')) {
+			p = blank_until(p, p + strcspn(p, "\n"));
+		} else if (word && p[0] == '/' && p[1] == '*' && strstr(p + 2, "*/") != NULL) {
+			p = blank_until(p, strstr(p + 2, "*/") + 2);
+		} else {
+			p++;
+		}
+	}
+}
+
+/* The file's text without its comments, as a stream over *text. */
+static FILE *
+without_comments(FILE *fp, struct buf *text)
+{
+	char block[4096];
+	size_t n;
+
+	while ((n = fread(block, 1, sizeof(block), fp)) > 0)
+		buf_add(text, block, n);
+	buf_puts(text, " "); /* a stream must not be empty */
+	if (text->failed) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	blank_comments(text->data);
+	return fmemopen(text->data, text->len, "r");
+}
+
+/* Parses one file into cfg, which may be in the middle of another. */
+static int
+parse_file(cfg_t *cfg, FILE *fp, char *path)
+{
+	char *outer = cfg->filename;
+	int line = cfg->line, rc = CFG_PARSE_ERROR;
+	struct buf text = BUF_INIT;
+	FILE *stream = without_comments(fp, &text);
+
+	cfg->filename = path;
+	cfg->line = 1;
+	if (stream != NULL) {
+		rc = cfg_parse_fp(cfg, stream);
+		(void)fclose(stream);
+	} else {
+		cfg_error(cfg, "%s", strerror(errno));
+	}
+	buf_free(&text);
+	cfg->filename = outer;
+	cfg->line = line;
+	return rc;
+}
+
+/* name as seen from the directory of the file that includes it; to be freed. */
+static char *
+beside(const char *including, const char *name)
+{
+	const char *slash = including != NULL ? strrchr(including, '/') : NULL;
+	size_t dir_len = slash != NULL && name[0] != '/' ? (size_t)(slash - including) + 1 : 0;
+	size_t size = dir_len + strlen(name) + 1;
+	char *path = malloc(size);
+
+	if (path != NULL)
+		(void)snprintf(
+			path, size, "%.*s%s", (int)dir_len, including != NULL ? including : "", name);
+	return path;
+}
+
+/* include("file"): libconfuse's own cfg_include leaves its stack of files
+ * behind when an included file is wrong, and looks from the working directory. */
+static int
+on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	char *path;
+	FILE *fp = NULL;
+	int rc = -1;
+
+	(void)opt;
+	if (argc != 1) {
+		cfg_error(cfg, "include takes the name of one file");
+		return -1;
+	}
+	if (reading.depth >= INCLUDE_DEPTH_MAX) {
+		cfg_error(cfg, "more than %d files include each other", INCLUDE_DEPTH_MAX);
+		return -1;
+	}
+	path = beside(cfg->filename, argv[0]);
+	if (path != NULL)
+		fp = open_file(path);
+	if (fp == NULL) {
+		cfg_error(cfg, "include: %s: %s", path != NULL ? path : argv[0], strerror(errno));
+	} else {
+		reading.depth++;
+		rc = parse_file(cfg, fp, path) == CFG_SUCCESS ? 0 : -1;
+		reading.depth--;
+		(void)fclose(fp);
+	}
+	free(path);
+	return rc;
+}
+
+static enum evh_rc
+take_list(struct conf *conf, const struct conf_option *o, cfg_opt_t *opt)
+{
+	unsigned int n = cfg_opt_size(opt);
+	const char **items = calloc((size_t)n + 1, sizeof(*items));
+	enum evh_rc rc;
+
+	if (items == NULL)
+		return EVH_NOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		items[i] = cfg_opt_getnstr(opt, i);
+	rc = conf_set_items(o, conf, items, n);
+	free(items);
+	return rc;
+}
+
+static enum evh_rc
+take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
+{
+	enum evh_rc rc = EVH_OK;
+
+	for (const struct conf_option *o = conf_table; rc == EVH_OK && o->key != NULL; o++) {
+		cfg_opt_t *opt = cfg_getopt(cfg, o->key);
+
+		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
+			continue;
+		if (o->kind == CONF_LIST)
+			rc = take_list(conf, o, opt);
+		else if (cfg_opt_size(opt) > 0)
+			rc = conf_set(o, conf, cfg_opt_getnstr(opt, 0), why);
+	}
+	return rc;
+}
+
+static cfg_opt_t *
+confuse_options(void)
+{
+	static const cfg_opt_t include = CFG_FUNC("include", on_include), end = CFG_END();
+	cfg_opt_t *opts;
+	size_t n = 0;
+
+	while (conf_table[n].key != NULL)
+		n++;
+	opts = calloc(n + 2, sizeof(*opts));
+	if (opts == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		cfg_opt_t one = CFG_STR(conf_table[i].key, NULL, CFGF_NODEFAULT);
+		cfg_opt_t many = CFG_STR_LIST(conf_table[i].key, NULL, CFGF_NODEFAULT);
+
+		opts[i] = conf_table[i].kind == CONF_LIST ? many : one;
+	}
+	opts[n] = include;
+	opts[n + 1] = end;
+	return opts;
+}
+
+static enum evh_rc
+read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path, char why[CONF_WHY_BYTES])
+{
+	char *name = strdup(path);
+	int rc;
+
+	if (name == NULL)
+		return EVH_NOMEM;
+	reading.why = why;
+	reading.depth = 0;
+	(void)cfg_set_error_function(cfg, on_parse_error);
+	for (const struct conf_option *o = conf_table; o->key != NULL; o++)
+		(void)cfg_set_validate_func(cfg, o->key, on_value);
+	rc = parse_file(cfg, fp, name);
+	free(name);
+	if (rc == CFG_SUCCESS)
+		return take_values(conf, cfg, why);
+	if (why[0] == '\0')
+		(void)conf_complain(why, "%s: cannot be understood", path);
+	return EVH_INVALID;
+}
+
+enum evh_rc
+conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
+{
+	FILE *fp = open_file(path);
+	cfg_opt_t *opts;
+	cfg_t *cfg;
+	enum evh_rc rc = EVH_NOMEM;
+
+	why[0] = '\0';
+	if (fp == NULL) {
+		(void)conf_complain(why, "%s: cannot be read: %s", path, strerror(errno));
+		return EVH_NOT_FOUND;
+	}
+	opts = confuse_options();
+	cfg = opts != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
+	if (cfg != NULL) {
+		rc = read_into(conf, cfg, fp, path, why);
+		(void)cfg_free(cfg);
+	}
+	free(opts);
+	(void)fclose(fp);
+	if (rc == EVH_NOMEM)
+		(void)conf_complain(why, "%s: out of memory", path);
+	return rc;
+}

@@ -1,0 +1,42 @@
+#include "fcgi/auth_gate.h"
+
+#include "common/log.h"
+
+bool
+auth_gate_enter(struct context *ctx, struct call *call)
+{
+	const struct request *r = call->request;
+	enum evh_rc rc = auth_check(ctx->auth, r->authorization, r->api_key, &call->who, &call->error);
+
+	if (rc == EVH_DENIED)
+		log_warn("auth_failed", "remote_addr=%s reason=%s", r->remote_addr, call->error.message);
+	else if (rc != EVH_OK)
+		context_suspect(ctx, rc);
+	return rc == EVH_OK;
+}
+
+/* The scopes in words; there are not many sets. */
+static const char *
+scope_names(unsigned scopes)
+{
+	switch (scopes) {
+	case AUTH_SUBSCRIBE:
+		return "subscribe";
+	case AUTH_PUBLISH:
+		return "publish";
+	case AUTH_ADMIN:
+		return "admin";
+	default:
+		return "subscribe or admin";
+	}
+}
+
+bool
+auth_gate_scope(struct call *call, unsigned scopes)
+{
+	if (scopes == 0 || (call->who.scopes & scopes) != 0)
+		return true;
+	api_error_fail(&call->error, 403, "insufficient_scope", "authorization",
+		"the credential does not have the scope %s", scope_names(scopes));
+	return false;
+}

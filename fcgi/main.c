@@ -1,0 +1,325 @@
+/* evhub-fcgi: the HTTP side of evhub, behind a web server.
+ *
+ * Three ways to run, told apart by how it was started: FastCGI on fd 0 when
+ * that is a listening socket, plain CGI when a web server started it for one
+ * request, else FastCGI on fcgi_listen.  This is the only file that knows
+ * libfcgi.
+ *
+ * Each thread accepts, serves and closes.  libfcgi blocks in accept() and has
+ * no way to be woken, so the listening socket is made non-blocking and one
+ * thread at a time (the one that holds the turn) waits for it together with
+ * the stop pipe.  A connection is closed after its request even if the web
+ * server would keep it: idle kept connections would occupy every thread. */
+
+#include "common/conf.h"
+#include "common/db.h"
+#include "common/log.h"
+#include "fcgi/cgi.h"
+#include "fcgi/context.h"
+#include "fcgi/listener.h"
+#include "fcgi/service.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRAM "evhub-fcgi"
+#define SUMMARY "Answers the HTTP requests of evhub, as FastCGI or CGI behind a web server."
+
+/* Pause when accepting fails for want of descriptors or memory. */
+#define ACCEPT_PAUSE_MS 100
+
+/* How long requests in hand may go on after SIGTERM, beyond their time-outs. */
+#define STOP_SECONDS 10
+
+struct server {
+	const struct conf *conf;
+	struct listener listener;
+	int stop[2];	       /* a pipe; closing the writing end stops the threads */
+	bool finish_backlog;   /* when stopping, serve what has connected to our own path */
+	pthread_mutex_t turn;  /* held while waiting for a connection */
+	pthread_mutex_t mutex; /* guards running */
+	pthread_cond_t ended;
+	int64_t running; /* threads */
+};
+
+static size_t
+read_input(void *arg, char *out, size_t len)
+{
+	int n = FCGX_GetStr(out, len > 65536 ? 65536 : (int)len, arg);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void
+serve_one(struct context *ctx, FCGX_Request *fcgi)
+{
+	const struct request_input input = { .read = read_input, .arg = fcgi->in };
+	struct response response = RESPONSE_INIT;
+	struct buf out = BUF_INIT;
+	struct request request;
+
+	request_init(&request, fcgi->envp, input);
+	service_handle(ctx, &request, &response);
+	response_write(&response, &out);
+	for (size_t done = 0; !out.failed && done < out.len;) {
+		int n = out.len - done > 65536 ? 65536 : (int)(out.len - done);
+
+		if (FCGX_PutStr(out.data + done, n, fcgi->out) != n)
+			break; /* the web server is gone */
+		done += (size_t)n;
+	}
+	request_drain(&request);
+	FCGX_Finish_r(fcgi);
+	if (FCGX_Detach(fcgi) == 0) /* it is still open: the server asked to keep it */
+		FCGX_Free(fcgi, 1);
+	request_free(&request);
+	response_free(&response);
+	buf_free(&out);
+}
+
+/* Waits until somebody connects.  False when it is time to stop. */
+static bool
+wait_for_connection(struct server *s)
+{
+	struct pollfd p[2] = { { .fd = s->listener.fd, .events = POLLIN },
+		{ .fd = s->stop[0], .events = POLLIN } };
+	int n;
+
+	(void)pthread_mutex_lock(&s->turn);
+	do {
+		n = poll(p, 2, -1);
+	} while (n < 0 && errno == EINTR);
+	(void)pthread_mutex_unlock(&s->turn);
+	if (p[1].revents == 0)
+		return n > 0;
+	return s->finish_backlog && (p[0].revents & POLLIN) != 0;
+}
+
+static void
+accept_failed(const struct server *s, int error)
+{
+	struct pollfd p = { .fd = s->stop[0], .events = POLLIN };
+
+	if (error == EAGAIN || error == EWOULDBLOCK)
+		return; /* another thread was faster */
+	log_error("accept_failed", "reason=\"%s\"", strerror(error));
+	(void)poll(&p, 1, ACCEPT_PAUSE_MS);
+}
+
+static void *
+work(void *arg)
+{
+	struct server *s = arg;
+	struct api_error e = API_ERROR_INIT;
+	struct context ctx;
+	FCGX_Request fcgi;
+
+	context_init(&ctx, s->conf);
+	(void)context_open(&ctx, &e); /* a failure is logged; requests try again */
+	api_error_free(&e);
+	(void)FCGX_InitRequest(&fcgi, s->listener.fd, 0);
+	while (wait_for_connection(s)) {
+		int rc = FCGX_Accept_r(&fcgi);
+
+		if (rc == 0)
+			serve_one(&ctx, &fcgi);
+		else
+			accept_failed(s, -rc);
+	}
+	FCGX_Free(&fcgi, 1);
+	context_free(&ctx);
+	(void)pthread_mutex_lock(&s->mutex);
+	s->running--;
+	(void)pthread_cond_signal(&s->ended);
+	(void)pthread_mutex_unlock(&s->mutex);
+	return NULL;
+}
+
+static int64_t
+start_threads(struct server *s)
+{
+	int64_t started = 0;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	for (; started < s->conf->fcgi_threads; started++) {
+		pthread_t thread;
+		int error = pthread_create(&thread, NULL, work, s);
+
+		if (error != 0) {
+			log_error("thread_failed", "number=%lld reason=\"%s\"", (long long)started,
+				strerror(error));
+			break;
+		}
+		(void)pthread_detach(thread);
+	}
+	s->running = started;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return started;
+}
+
+/* Waits until every thread has ended.  False if some hang. */
+static bool
+stop_threads(struct server *s)
+{
+	struct timespec until;
+	bool all;
+
+	listener_hide(&s->listener);
+	(void)close(s->stop[1]);
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_SECONDS + (CONTEXT_BUSY_MS + s->conf->confirm_timeout) / 1000;
+	(void)pthread_mutex_lock(&s->mutex);
+	while (s->running > 0 && pthread_cond_timedwait(&s->ended, &s->mutex, &until) == 0)
+		;
+	all = s->running == 0;
+	(void)pthread_mutex_unlock(&s->mutex);
+	return all;
+}
+
+static int
+serve(struct server *s)
+{
+	sigset_t signals;
+	int signo = 0, flags = fcntl(s->listener.fd, F_GETFL);
+
+	/* threads inherit the mask, so only sigwait sees these */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGUSR1);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (flags < 0 || fcntl(s->listener.fd, F_SETFL, flags | O_NONBLOCK) != 0 || pipe(s->stop) != 0 ||
+		start_threads(s) == 0) {
+		log_error("start_failed", "reason=\"%s\"", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	log_info("started", "version=%s threads=%lld database=%s", PACKAGE_VERSION,
+		(long long)s->running, s->conf->database);
+	(void)sigwait(&signals, &signo);
+	log_info("stopping", "signal=%d", signo);
+	if (!stop_threads(s)) {
+		log_warn("stopped", "requests were still in hand");
+		_exit(EXIT_SUCCESS);
+	}
+	log_info("stopped", "%s", "");
+	return EXIT_SUCCESS;
+}
+
+static int
+run_fastcgi(const struct conf *conf, bool inherited)
+{
+	struct server s = { .conf = conf,
+		.turn = PTHREAD_MUTEX_INITIALIZER,
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
+		.ended = PTHREAD_COND_INITIALIZER };
+	char why[LISTENER_WHY_BYTES];
+	int status;
+
+	if (inherited) {
+		listener_inherit(&s.listener, STDIN_FILENO);
+	} else if (listener_open(&s.listener, conf->fcgi_listen, why) != EVH_OK) {
+		log_error("listen_failed", "%s", why);
+		return EXIT_FAILURE;
+	}
+	s.finish_backlog = s.listener.path != NULL;
+	status = serve(&s);
+	listener_close(&s.listener);
+	return status;
+}
+
+/* True if there is no such file, but a directory for it. */
+static bool
+may_be_made(const char *path)
+{
+	bool made = access(path, F_OK) != 0 && errno == ENOENT;
+	char *copy = strdup(path);
+
+	if (made && copy != NULL)
+		made = access(dirname(copy), F_OK) == 0;
+	free(copy);
+	return made;
+}
+
+/* -t: the configuration has been read; is the database one that we can use? */
+static int
+test_database(const struct conf *conf)
+{
+	const struct db_options options = { .path = conf->database, .mode = DB_READ_ONLY };
+	char why[DB_WHY_BYTES] = "";
+	sqlite3 *db = NULL;
+
+	if (may_be_made(conf->database)) {
+		log_info("configuration_ok", "database %s does not exist yet", conf->database);
+		return EXIT_SUCCESS;
+	}
+	if (db_open(&options, &db, why) != EVH_OK) {
+		log_error("database_unavailable", "%s", why);
+		return EXIT_FAILURE;
+	}
+	db_close(&db);
+	log_info("configuration_ok", "database=%s", conf->database);
+	return EXIT_SUCCESS;
+}
+
+/* Makes sure that 0, 1 and 2 are taken: whatever was opened as one of them
+ * would be written to by the log. */
+static void
+occupy_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct conf_args args;
+	struct conf conf;
+	bool socket_on_0, cgi;
+	int status;
+
+	occupy_standard_fds();
+	(void)FCGX_Init();
+	socket_on_0 = !FCGX_IsCGI();
+	cgi = !socket_on_0 && cgi_started();
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGUSR1, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL); /* libfcgi has put its own handlers there */
+
+	/* a web server passes a query without "=" to a CGI program as arguments
+	 * (RFC 3875 section 4.4): they are the client's, not the operator's */
+	status = conf_arguments(&args, cgi ? 1 : argc, argv, PROGRAM, SUMMARY);
+	if (status >= 0)
+		return status;
+	if (args.path == NULL)
+		args.path = getenv("EVHUB_CONF");
+	if (conf_load(&conf, &args, PROGRAM) != EVH_OK) {
+		conf_arguments_free(&args);
+		return cgi && cgi_refuse("misconfigured", "the configuration is refused; see the log")
+			? EXIT_SUCCESS
+			: EXIT_FAILURE;
+	}
+	if (args.test)
+		status = test_database(&conf);
+	else if (cgi)
+		status = cgi_serve(&conf) ? EXIT_SUCCESS : EXIT_FAILURE;
+	else
+		status = run_fastcgi(&conf, socket_on_0);
+	conf_arguments_free(&args);
+	conf_free(&conf);
+	return status;
+}

@@ -1,0 +1,49 @@
+#include "fcgi/response.h"
+
+/* Seconds after which it makes sense to ask again. */
+#define RETRY_AFTER 2
+
+#define OUT_OF_MEMORY                                  \
+	"{\"code\":503,\"message\":\"out of memory\"," \
+	"\"stack\":[{\"code\":503,\"description\":\"out of memory\",\"error\":\"out_of_memory\",\"path\":\"\"}]}"
+
+void
+response_error(struct response *r, const struct api_error *e)
+{
+	buf_clear(&r->body);
+	r->status = e->code;
+	api_error_json(e, &r->body);
+	if (e->stack.failed)
+		r->body.failed = true;
+}
+
+void
+response_write(struct response *r, struct buf *out)
+{
+	if (r->body.failed) {
+		buf_free(&r->body);
+		r->status = 503;
+		buf_puts(&r->body, OUT_OF_MEMORY);
+	}
+	buf_printf(out,
+		"Status: %d %s\r\n"
+		"Content-Type: application/json\r\n"
+		"Content-Length: %zu\r\n"
+		"Cache-Control: no-store\r\n",
+		r->status, api_status_text(r->status), r->body.len);
+	if (r->status == 401)
+		buf_puts(out, "WWW-Authenticate: Bearer\r\n");
+	if (r->status == 405 && r->allow != NULL)
+		buf_printf(out, "Allow: %s\r\n", r->allow);
+	if (r->status == 503 || r->status == 429)
+		buf_printf(out, "Retry-After: %d\r\n", RETRY_AFTER);
+	buf_puts(out, "\r\n");
+	buf_add(out, r->body.data, r->body.len);
+}
+
+void
+response_free(struct response *r)
+{
+	buf_free(&r->body);
+	r->status = 0;
+}

@@ -1,0 +1,39 @@
+#include "wsd/catalog.h"
+
+#include "common/db.h"
+
+static enum evh_rc
+read_types(sqlite3 *db, struct grouping *types, const char *name)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum evh_rc rc = db_prepare(db,
+		"SELECT name, persistent, mandatory FROM event_type WHERE ?1 IS NULL OR name = ?1 ORDER BY rowid",
+		&stmt);
+	int step = SQLITE_DONE;
+
+	if (rc == EVH_OK)
+		db_bind_text(stmt, 1, name);
+	while (rc == EVH_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+		rc = grouping_set_type(types, db_text(stmt, 0), sqlite3_column_int(stmt, 1) != 0,
+			sqlite3_column_int(stmt, 2) != 0);
+	if (rc == EVH_OK)
+		rc = db_rc(step);
+	(void)sqlite3_finalize(stmt);
+	return rc;
+}
+
+enum evh_rc
+catalog_load(sqlite3 *db, struct grouping *types)
+{
+	return read_types(db, types, NULL);
+}
+
+enum evh_rc
+catalog_reload(sqlite3 *db, struct grouping *types, const char *name)
+{
+	struct evtype *t = grouping_any_type(types, name);
+
+	if (t != NULL)
+		t->exists = false; /* until the table says otherwise */
+	return read_types(db, types, name);
+}

@@ -1,0 +1,321 @@
+#include "wsd/control.h"
+
+#include "common/log.h"
+#include "wsd/control_priv.h"
+#include "wsd/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The longest request line. */
+#define LINE_MAX_BYTES ((size_t)1 << 20)
+
+/* How much is read before others have their turn. */
+#define READ_BYTES (256 * 1024)
+
+/* An asker who does not read his answers is not read either. */
+#define OUT_MAX_BYTES ((size_t)1 << 20)
+#define WAITING_MAX 10000
+
+static void
+conn_free(struct control_conn *c)
+{
+	struct control_conn **at = &c->control->conns;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	while (c->first != NULL) {
+		struct control_reply *r = c->first;
+
+		c->first = r->next;
+		r->conn = NULL;
+		if (r->ready || r->change != 0) { /* else the store still has it */
+			buf_free(&r->text);
+			free(r);
+		}
+	}
+	loop_unwatch(&c->watched);
+	buf_free(&c->in);
+	buf_free(&c->out);
+	free(c);
+}
+
+/* Sends what is ready, in order.  False when the connection is gone. */
+static bool
+send_ready(struct control_conn *c)
+{
+	while (c->first != NULL && c->first->ready) {
+		struct control_reply *r = c->first;
+
+		c->first = r->next;
+		if (c->first == NULL)
+			c->last = &c->first;
+		c->waiting--;
+		buf_add(&c->out, r->text.data, r->text.len);
+		c->out.failed = c->out.failed || r->text.failed;
+		buf_free(&r->text);
+		free(r);
+	}
+	while (c->out.len > 0 && !c->out.failed) {
+		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+			return false;
+		if (n < 0) {
+			loop_want_write(c->watched);
+			break;
+		}
+		memmove(c->out.data, c->out.data + n, c->out.len - (size_t)n);
+		c->out.len -= (size_t)n;
+	}
+	if (c->out.failed || (c->closing && c->out.len == 0 && c->first == NULL))
+		return false;
+	if (c->paused && c->out.len < OUT_MAX_BYTES / 2 && c->waiting < WAITING_MAX / 2) {
+		c->paused = false;
+		loop_pause(c->watched, false);
+	}
+	return true;
+}
+
+static void
+on_writable(void *arg)
+{
+	struct control_conn *c = arg;
+
+	if (!send_ready(c))
+		conn_free(c);
+}
+
+void
+control_ready(struct control_reply *r)
+{
+	r->ready = true;
+	buf_add(&r->text, "\n", 1);
+	if (r->conn == NULL) {
+		buf_free(&r->text);
+		free(r);
+	} else if (!r->conn->reading) {
+		loop_want_write(r->conn->watched);
+	}
+}
+
+static void
+take_line(struct control_conn *c, const char *line, size_t len)
+{
+	struct control_reply *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		c->closing = true;
+		return;
+	}
+	r->conn = c;
+	*c->last = r;
+	c->last = &r->next;
+	c->waiting++;
+	control_answer(c, r, line, len);
+}
+
+/* Answers the whole lines that have come. */
+static void
+take_lines(struct control_conn *c)
+{
+	size_t done = 0;
+	char *end;
+
+	while (!c->closing && done < c->in.len &&
+		(end = memchr(c->in.data + done, '\n', c->in.len - done)) != NULL) {
+		size_t len = (size_t)(end - c->in.data) - done;
+
+		if (len > LINE_MAX_BYTES)
+			break;
+		take_line(c, c->in.data + done, len);
+		done += len + 1;
+	}
+	if (c->in.len - done > LINE_MAX_BYTES) {
+		log_warn("control_line_too_long", "limit=%zu", LINE_MAX_BYTES);
+		c->closing = true;
+		done = c->in.len;
+	}
+	if (done > 0) {
+		memmove(c->in.data, c->in.data + done, c->in.len - done);
+		c->in.len -= done;
+	}
+}
+
+/* Reads what there is; false at the end. */
+static bool
+read_some(struct control_conn *c)
+{
+	ssize_t n;
+
+	if (!buf_reserve(&c->in, READ_BYTES))
+		return false;
+	do
+		n = read(c->fd, c->in.data + c->in.len, READ_BYTES);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK;
+	c->in.len += (size_t)n;
+	return n > 0;
+}
+
+static void
+on_readable(void *arg)
+{
+	struct control_conn *c = arg;
+	struct hub *hub = c->control->setup.hub;
+	bool open = read_some(c);
+
+	c->reading = true;
+	take_lines(c);
+	c->reading = false;
+	if (hub_pending(hub)) /* all that these lines published, in one go */
+		hub_flush(hub);
+	if (!open)
+		c->closing = true; /* what was asked is still answered */
+	if (!send_ready(c) || (!open && c->waiting == 0)) {
+		conn_free(c);
+		return;
+	}
+	if (c->in.len == 0)
+		buf_free(&c->in);
+	if (c->closing || c->out.len > OUT_MAX_BYTES || c->waiting > WAITING_MAX) {
+		c->paused = true;
+		loop_pause(c->watched, true);
+	}
+}
+
+static enum control_role
+role_of(struct control *ctl, int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	enum control_role role;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return CONTROL_NOBODY;
+	role = control_users_role(ctl->users, cred.uid, cred.gid);
+	if (role == CONTROL_NOBODY)
+		log_warn("control_denied", "uid=%u gid=%u pid=%d", (unsigned)cred.uid,
+			(unsigned)cred.gid, (int)cred.pid);
+	return role;
+}
+
+static void
+adopt(struct control *ctl, int fd, enum control_role role)
+{
+	struct control_conn *c = calloc(1, sizeof(*c));
+
+	if (c != NULL)
+		c->watched = loop_watch(ctl->setup.loop, fd, on_readable, on_writable, c);
+	if (c == NULL || c->watched == NULL) {
+		(void)close(fd);
+		free(c);
+		return;
+	}
+	c->control = ctl;
+	c->fd = fd;
+	c->role = role;
+	c->last = &c->first;
+	c->next = ctl->conns;
+	ctl->conns = c;
+}
+
+static void
+on_connection(void *arg)
+{
+	static const char denied[] =
+		"{\"ok\":false,\"error\":\"denied: not in control_users or publish_users\"}\n";
+	struct control *ctl = arg;
+	char peer[LISTENER_ADDRESS_BYTES];
+	int fd;
+
+	while ((fd = listener_accept(ctl->listen_fd, peer)) >= 0) {
+		enum control_role role = role_of(ctl, fd);
+
+		if (role != CONTROL_NOBODY) {
+			adopt(ctl, fd, role);
+			continue;
+		}
+		(void)send(fd, denied, sizeof(denied) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)close(fd);
+	}
+}
+
+enum evh_rc
+control_new(struct control **out, const struct control_setup *setup, char *why)
+{
+	struct control *ctl = calloc(1, sizeof(*ctl));
+	enum evh_rc rc;
+
+	*out = NULL;
+	if (ctl == NULL)
+		return EVH_NOMEM;
+	ctl->setup = *setup;
+	ctl->started_us = clock_mono_us();
+	rc = control_users_new(
+		&ctl->users, &setup->conf->control_users, &setup->conf->publish_users, why);
+	if (rc == EVH_OK)
+		rc = listener_open_unix(
+			setup->conf->control_socket, 0660, &ctl->listen_fd, why, CONF_WHY_BYTES);
+	if (rc == EVH_OK) {
+		ctl->listener = loop_watch(setup->loop, ctl->listen_fd, on_connection, NULL, ctl);
+		if (ctl->listener == NULL) {
+			(void)close(ctl->listen_fd);
+			(void)unlink(setup->conf->control_socket);
+			rc = EVH_NOMEM;
+		}
+	}
+	if (rc != EVH_OK) {
+		control_users_free(&ctl->users);
+		free(ctl);
+		return rc;
+	}
+	*out = ctl;
+	return EVH_OK;
+}
+
+void
+control_changes_applied(struct control *ctl)
+{
+	for (struct control_conn *c = ctl->conns; c != NULL; c = c->next) {
+		for (struct control_reply *r = c->first; r != NULL; r = r->next) {
+			if (r->change != 0 && !r->ready) {
+				bool all = false;
+				uint64_t reached = ctl->setup.sync(ctl->setup.arg, &all);
+
+				control_try_sync(r, reached, all);
+			}
+		}
+	}
+}
+
+void
+control_stop_listening(struct control *ctl)
+{
+	if (ctl->listener == NULL)
+		return;
+	loop_unwatch(&ctl->listener);
+	(void)unlink(ctl->setup.conf->control_socket);
+}
+
+void
+control_free(struct control **control)
+{
+	struct control *ctl = *control;
+
+	if (ctl == NULL)
+		return;
+	control_stop_listening(ctl);
+	while (ctl->conns != NULL)
+		conn_free(ctl->conns);
+	control_users_free(&ctl->users);
+	free(ctl);
+	*control = NULL;
+}

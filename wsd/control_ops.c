@@ -1,0 +1,386 @@
+/* What may be asked on the control socket, and the answers. */
+
+#include "common/api_error.h"
+#include "common/clock.h"
+#include "common/event.h"
+#include "wsd/control_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One request line, taken apart. */
+struct request {
+	struct control_conn *conn;
+	struct control_reply *reply;
+	struct json_object *o;
+	struct json_slice text;
+	struct json_slice rid;
+};
+
+/* Begins the answer: {"ok":…, and the rid if there was one. */
+static void
+begin(struct control_reply *r, bool ok, struct json_slice rid)
+{
+	buf_puts(&r->text, ok ? "{\"ok\":true" : "{\"ok\":false");
+	if (rid.at != NULL) {
+		buf_puts(&r->text, ",\"rid\":");
+		buf_add(&r->text, rid.at, rid.len);
+	}
+}
+
+static void
+finish(struct control_reply *r)
+{
+	buf_puts(&r->text, "}");
+	control_ready(r);
+}
+
+static void
+fail(struct control_reply *r, struct json_slice rid, const char *what, const char *detail)
+{
+	struct buf text = BUF_INIT;
+
+	begin(r, false, rid);
+	buf_puts(&text, what);
+	buf_puts(&text, detail);
+	buf_puts(&r->text, ",\"error\":");
+	buf_json_string(&r->text, text.data, text.len);
+	buf_free(&text);
+	finish(r);
+}
+
+static void
+op_hello(struct request *q)
+{
+	const struct conf *conf = q->conn->control->setup.conf;
+
+	begin(q->reply, true, q->rid);
+	buf_puts(&q->reply->text,
+		",\"name\":\"evhub-wsd\",\"version\":\"" PACKAGE_VERSION
+		"\",\"protocol\":1,\"daemon\":");
+	buf_json_string(&q->reply->text, conf->name, strlen(conf->name));
+	finish(q->reply);
+}
+
+/* Answers are begun late, so the rid waits in the text until then. */
+static struct json_slice
+kept_rid(struct control_reply *r, struct buf *keep)
+{
+	*keep = r->text;
+	r->text = (struct buf)BUF_INIT;
+	return (struct json_slice){ keep->len > 0 ? keep->data : NULL, keep->len };
+}
+
+void
+control_try_sync(struct control_reply *r, uint64_t reached, bool all)
+{
+	struct buf keep;
+	struct json_slice rid;
+
+	if (reached < r->change && !all)
+		return;
+	rid = kept_rid(r, &keep);
+	if (reached >= r->change) {
+		begin(r, true, rid);
+		buf_printf(&r->text, ",\"change\":%llu", (unsigned long long)reached);
+		finish(r);
+	} else {
+		fail(r, rid, "change: there is none of this number yet", "");
+	}
+	buf_free(&keep);
+}
+
+static void
+op_sync(struct request *q)
+{
+	struct control *ctl = q->conn->control;
+	struct json_object *v = NULL;
+	int64_t n;
+	bool all = false;
+
+	if (!json_object_object_get_ex(q->o, "change", &v) || !json_object_is_type(v, json_type_int) ||
+		(n = json_object_get_int64(v)) < 0) {
+		fail(q->reply, q->rid, "change: must be a whole number", "");
+		return;
+	}
+	buf_add(&q->reply->text, q->rid.at != NULL ? q->rid.at : "", q->rid.len);
+	q->reply->change = n == 0 ? 1 : (uint64_t)n;
+	if (n == 0) { /* every change so far */
+		q->reply->change = ctl->setup.sync(ctl->setup.arg, &all);
+		control_try_sync(q->reply, q->reply->change, true);
+		return;
+	}
+	n = (int64_t)ctl->setup.sync(ctl->setup.arg, &all);
+	control_try_sync(q->reply, (uint64_t)n, all);
+}
+
+static void
+on_published(void *arg, struct store_op *op)
+{
+	struct control_reply *r = arg;
+	struct buf keep;
+	struct json_slice rid = kept_rid(r, &keep);
+	char id[EVH_ID_TEXT];
+
+	if (r->conn != NULL && op->rc == EVH_OK) {
+		(void)evh_id_format(id, hub_epoch(r->conn->control->setup.hub), op->u.publish.seq, 0);
+		begin(r, true, rid);
+		buf_printf(&r->text, ",\"id\":\"%s\"%s", id,
+			op->u.publish.duplicate ? ",\"duplicate\":true" : "");
+		finish(r);
+	} else {
+		fail(r, rid, op->rc == EVH_INVALID ? "the database refuses the event" : "database: ",
+			op->rc == EVH_INVALID ? "" : evh_rc_name(op->rc));
+	}
+	buf_free(&keep);
+	store_op_free(op);
+}
+
+static char *
+copy(const char *text, size_t len)
+{
+	char *c = malloc(len + 1);
+
+	if (c != NULL) {
+		memcpy(c, text, len);
+		c[len] = '\0';
+	}
+	return c;
+}
+
+static void
+publish_stored(struct request *q, const struct event_input *e)
+{
+	struct store_op *op = store_op_new(STORE_PUBLISH);
+	bool complete;
+
+	if (op == NULL) {
+		fail(q->reply, q->rid, "out of memory", "");
+		return;
+	}
+	op->u.publish.event_type = strdup(e->event_type);
+	op->u.publish.message = copy(e->message != NULL ? e->message : "", e->message_len);
+	op->u.publish.message_len = e->message_len;
+	if (e->body.at != NULL)
+		op->u.publish.body = copy(e->body.at, e->body.len);
+	op->u.publish.body_len = e->body.len;
+	if (e->client_id[0] != '\0')
+		op->u.publish.client_id = strdup(e->client_id);
+	if (e->user_id != NULL)
+		op->u.publish.user_id = strdup(e->user_id);
+	if (e->dedup_id != NULL)
+		op->u.publish.dedup_id = strdup(e->dedup_id);
+	complete = op->u.publish.event_type != NULL && op->u.publish.message != NULL &&
+		(e->body.at == NULL || op->u.publish.body != NULL) &&
+		(e->client_id[0] == '\0' || op->u.publish.client_id != NULL) &&
+		(e->user_id == NULL || op->u.publish.user_id != NULL) &&
+		(e->dedup_id == NULL || op->u.publish.dedup_id != NULL);
+	if (!complete) {
+		store_op_free(op);
+		fail(q->reply, q->rid, "out of memory", "");
+		return;
+	}
+	op->done = on_published;
+	op->arg = q->reply;
+	buf_add(&q->reply->text, q->rid.at != NULL ? q->rid.at : "", q->rid.len);
+	store_submit(q->conn->control->setup.store, op);
+}
+
+static void
+publish_passing(struct request *q, const struct event_input *e)
+{
+	char stamp[CLOCK_TEXT_BYTES], id[EVH_ID_TEXT];
+	struct hub_event event = { .event_type = e->event_type,
+		.timestamp = stamp,
+		.message = e->message != NULL ? e->message : "",
+		.message_len = e->message_len,
+		.body = e->body.at,
+		.body_len = e->body.len,
+		.client_id = e->client_id,
+		.user_id = e->user_id };
+	enum evh_rc rc;
+
+	clock_format(clock_now_us(), stamp);
+	rc = hub_append(q->conn->control->setup.hub, &event, id);
+	if (rc != EVH_OK) {
+		fail(q->reply, q->rid, "cannot publish: ", evh_rc_name(rc));
+		return;
+	}
+	begin(q->reply, true, q->rid);
+	buf_printf(&q->reply->text, ",\"id\":\"%s\"", id);
+	finish(q->reply);
+}
+
+static void
+op_publish(struct request *q)
+{
+	static const char *const beside[] = { "op", "rid", NULL };
+	const struct control_setup *setup = &q->conn->control->setup;
+	struct api_error e = API_ERROR_INIT;
+	struct event_input event;
+	const struct evtype *type;
+
+	if (event_parse(&event, q->o, q->text, (size_t)setup->conf->max_event_bytes, "", beside, &e) !=
+		EVH_OK) {
+		fail(q->reply, q->rid, e.message, "");
+		api_error_free(&e);
+		return;
+	}
+	type = grouping_type(hub_grouping(setup->hub), event.event_type);
+	if (type == NULL) {
+		bool all;
+
+		/* it may have been inserted a moment ago */
+		(void)setup->sync(setup->arg, &all);
+		type = grouping_type(hub_grouping(setup->hub), event.event_type);
+	}
+	if (type == NULL)
+		fail(q->reply, q->rid, "event_type: no such event type: ", event.event_type);
+	else if (type->persistent)
+		publish_stored(q, &event);
+	else
+		publish_passing(q, &event);
+}
+
+static void
+op_stats(struct request *q)
+{
+	const struct control *ctl = q->conn->control;
+	struct hub *hub = ctl->setup.hub;
+	const struct hub_stats *stats = hub_stats(hub);
+	const struct clients *clients = hub_clients(hub);
+	struct grouping *g = hub_grouping(hub);
+	uint64_t subscriptions = 0, lagging = 0;
+	bool all;
+
+	for (size_t i = 0; i < clients->size; i++) {
+		if (clients->slots[i] == NULL || clients->slots[i]->group == NULL)
+			continue;
+		subscriptions += clients->slots[i]->group->type_count;
+		lagging += hub_behind(hub, clients->slots[i]) > 0;
+	}
+	begin(q->reply, true, q->rid);
+	buf_printf(&q->reply->text,
+		",\"total_clients\":%zu,\"total_subscriptions\":%llu,\"lagging_clients\":%llu,"
+		"\"messages_sent\":%llu,\"bytes_sent\":%llu,\"events\":%llu,\"head\":\"%s-%llu\","
+		"\"change\":%llu,\"uptime\":%lld,\"type_stats\":{",
+		clients->count, (unsigned long long)subscriptions, (unsigned long long)lagging,
+		(unsigned long long)stats->messages_sent, (unsigned long long)stats->bytes_sent,
+		(unsigned long long)stats->events, hub_epoch(hub), (unsigned long long)hub_head(hub),
+		(unsigned long long)ctl->setup.sync(ctl->setup.arg, &all),
+		(long long)((clock_mono_us() - ctl->started_us) / 1000000));
+	for (uint32_t t = 0, n = 0; t < g->type_count; t++) {
+		uint32_t members = 0;
+
+		for (uint32_t i = 0; i < g->types[t]->group_count; i++)
+			members += g->types[t]->groups[i]->members;
+		if (members == 0)
+			continue;
+		buf_puts(&q->reply->text, n++ > 0 ? "," : "");
+		buf_json_string(&q->reply->text, g->types[t]->name, strlen(g->types[t]->name));
+		buf_printf(&q->reply->text, ":%u", members);
+	}
+	buf_puts(&q->reply->text, "}");
+	finish(q->reply);
+}
+
+static void
+client_json(struct hub *hub, const struct client *c, struct buf *out)
+{
+	char id[EVH_UUID_TEXT], stamp[CLOCK_TEXT_BYTES];
+
+	evh_uuid_format(c->id, id);
+	clock_format(c->connected_at, stamp);
+	buf_printf(out, "{\"id\":\"%s\",\"user_id\":", id);
+	buf_json_string(out, c->user->user_id, strlen(c->user->user_id));
+	buf_printf(out, ",\"connected_at\":\"%s\",\"queue_depth\":%llu,\"event_subscriptions\":", stamp,
+		(unsigned long long)hub_behind(hub, c));
+	hub_types_json(hub, c, out);
+	buf_puts(out, "}");
+}
+
+static void
+op_clients(struct request *q)
+{
+	struct hub *hub = q->conn->control->setup.hub;
+	const struct clients *clients = hub_clients(hub);
+	bool first = true;
+
+	begin(q->reply, true, q->rid);
+	buf_puts(&q->reply->text, ",\"clients\":[");
+	for (size_t i = 0; i < clients->size; i++) {
+		const struct client *c = clients->slots[i];
+
+		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING)
+			continue;
+		buf_puts(&q->reply->text, first ? "" : ",");
+		client_json(hub, c, &q->reply->text);
+		first = false;
+	}
+	buf_puts(&q->reply->text, "]");
+	finish(q->reply);
+}
+
+static void
+op_drain(struct request *q)
+{
+	struct control_setup *setup = &q->conn->control->setup;
+
+	begin(q->reply, true, q->rid);
+	finish(q->reply);
+	setup->drain(setup->arg);
+}
+
+static const struct {
+	const char *name;
+	enum control_role role; /* the least that is needed */
+	void (*run)(struct request *q);
+} ops[] = {
+	{ "hello", CONTROL_PUBLISHER, op_hello },
+	{ "sync", CONTROL_FULL, op_sync },
+	{ "publish", CONTROL_PUBLISHER, op_publish },
+	{ "stats", CONTROL_FULL, op_stats },
+	{ "clients", CONTROL_FULL, op_clients },
+	{ "drain", CONTROL_FULL, op_drain },
+};
+
+static void
+dispatch(struct request *q)
+{
+	struct json_object *v = NULL;
+	const char *name;
+
+	if (!json_object_is_type(q->o, json_type_object)) {
+		fail(q->reply, q->rid, "a request must be a JSON object", "");
+		return;
+	}
+	q->rid = json_member(q->text, "rid");
+	if (!json_object_object_get_ex(q->o, "op", &v) || !json_object_is_type(v, json_type_string)) {
+		fail(q->reply, q->rid, "op: is missing or not a string", "");
+		return;
+	}
+	name = json_object_get_string(v);
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (strcmp(ops[i].name, name) != 0)
+			continue;
+		if (q->conn->role < ops[i].role)
+			fail(q->reply, q->rid, "op: denied to you: ", name);
+		else
+			ops[i].run(q);
+		return;
+	}
+	fail(q->reply, q->rid, "op: unknown: ", name);
+}
+
+void
+control_answer(struct control_conn *conn, struct control_reply *reply, const char *line, size_t len)
+{
+	struct request q = { .conn = conn, .reply = reply, .text = { line, len } };
+	char why[JSON_WHY_BYTES];
+
+	if (json_parse(line, len, &q.o, why) == EVH_OK)
+		dispatch(&q);
+	else
+		fail(reply, q.rid, "not JSON: ", why);
+	json_object_put(q.o);
+}

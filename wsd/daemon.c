@@ -1,0 +1,510 @@
+#include "wsd/daemon.h"
+
+#include "common/db.h"
+#include "common/log.h"
+#include "wsd/catalog.h"
+#include "wsd/control.h"
+#include "wsd/feed.h"
+#include "wsd/history.h"
+#include "wsd/hub.h"
+#include "wsd/instance.h"
+#include "wsd/loop.h"
+#include "wsd/notify.h"
+#include "wsd/reload.h"
+#include "wsd/server.h"
+#include "wsd/session.h"
+#include "wsd/store.h"
+#include "wsd/watch.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* How many events are taken before others have their turn. */
+#define POLL_EVENTS 512
+
+/* How many clients are told to go at once when draining, and how often. */
+#define DRAIN_CLIENTS 2000
+#define DRAIN_STEP_US 20000
+
+/* How often the daemon's row is refreshed though nothing has happened, s. */
+#define STATUS_SECONDS 30
+
+/* What writing may take at the end, ms. */
+#define STORE_GRACE_MS 5000
+
+struct daemon {
+	struct conf *conf;
+	const struct conf_args *args;
+	struct instance *instance;
+	struct loop *loop;
+	sqlite3 *db; /* the service loop's, for reading */
+	struct store *store;
+	struct history *history;
+	struct hub *hub;
+	struct sessions *sessions;
+	struct feed *feed;
+	struct watch *watch;
+	struct server *server;
+	struct control *control;
+	struct loop_fd *signals, *store_done, *history_done;
+	int signal_fd;
+	struct loop_timer *tick, *second, *again, *drain_step;
+	bool feed_blocked, feed_failed, draining;
+	int64_t drain_until; /* monotonic µs */
+	int64_t next_purge;
+	uint64_t told_messages;
+	unsigned seconds;
+};
+
+/* The feed */
+
+static void
+on_feed_event(void *arg, const struct hub_event *event)
+{
+	struct daemon *d = arg;
+	enum evh_rc rc = hub_append(d->hub, event, NULL);
+
+	if (rc != EVH_OK)
+		log_error("event_dropped", "seq=%llu event_type=%.64s reason=\"%s\"",
+			(unsigned long long)event->seq, event->event_type, evh_rc_name(rc));
+}
+
+static bool
+on_feed_change(void *arg, const struct feed_change *change)
+{
+	struct daemon *d = arg;
+	bool applied = sessions_change(d->sessions, change);
+
+	d->feed_blocked = !applied;
+	return applied;
+}
+
+/* One bounded step; true if there is nothing left that could be handed on. */
+static bool
+poll_feed(struct daemon *d)
+{
+	bool more = false;
+	enum evh_rc rc;
+
+	d->feed_blocked = false;
+	rc = feed_poll(d->feed, POLL_EVENTS, &more);
+	hub_flush(d->hub);
+	if (rc != EVH_OK && !d->feed_failed)
+		log_error("database_unreadable", "reason=\"%s\" detail=\"%s\"", evh_rc_name(rc),
+			sqlite3_errmsg(d->db));
+	if (rc == EVH_OK && d->feed_failed)
+		log_info("database_readable", "%s", "");
+	d->feed_failed = rc != EVH_OK;
+	if (more)
+		loop_timer_set(d->again, 1);
+	return !more && rc == EVH_OK && !d->feed_blocked;
+}
+
+static void
+poll_and_tell(struct daemon *d)
+{
+	(void)poll_feed(d);
+	if (d->control != NULL)
+		control_changes_applied(d->control);
+}
+
+static void
+on_again(void *arg)
+{
+	poll_and_tell(arg);
+}
+
+static void
+look(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (feed_changed(d->feed) || d->feed_failed)
+		poll_and_tell(d);
+}
+
+static void
+catch_up(void *arg, uint64_t seq)
+{
+	struct daemon *d = arg;
+
+	while (feed_event_seq(d->feed) < seq) {
+		uint64_t before = feed_event_seq(d->feed);
+
+		(void)poll_feed(d);
+		if (feed_event_seq(d->feed) == before)
+			return; /* purged already, or unreadable: there is nothing to wait for */
+	}
+}
+
+static void
+feed_again(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->feed_blocked)
+		loop_timer_set(d->again, 1);
+}
+
+static uint64_t
+sync_changes(void *arg, bool *all)
+{
+	struct daemon *d = arg;
+
+	*all = poll_feed(d);
+	return feed_change_seq(d->feed);
+}
+
+static void
+fetch(void *arg, uint64_t seq)
+{
+	struct daemon *d = arg;
+
+	history_fetch(d->history, seq);
+}
+
+static void
+mark_dirty(void *arg, struct client *client)
+{
+	struct daemon *d = arg;
+
+	sessions_dirty(d->sessions, client);
+}
+
+/* Time */
+
+static void
+on_tick(void *arg)
+{
+	struct daemon *d = arg;
+
+	sessions_tick(d->sessions);
+	loop_timer_set(d->tick, sessions_tick_us(d->sessions));
+}
+
+static void
+submit_plain(struct daemon *d, enum store_kind kind)
+{
+	struct store_op *op = store_op_new(kind);
+
+	if (op == NULL)
+		return;
+	if (kind == STORE_STATUS)
+		op->u.status.messages_sent = d->told_messages;
+	store_submit(d->store, op);
+}
+
+static void
+on_purged(void *arg, struct store_op *op)
+{
+	struct daemon *d = arg;
+
+	if (op->rc == EVH_OK && op->u.purge.more && !d->draining)
+		d->next_purge = clock_mono_us();
+	store_op_free(op);
+}
+
+static void
+purge_when_due(struct daemon *d)
+{
+	struct store_op *op;
+
+	if (clock_mono_us() < d->next_purge)
+		return;
+	d->next_purge = clock_mono_us() + d->conf->retain_interval * 1000;
+	op = store_op_new(STORE_PURGE);
+	if (op == NULL)
+		return;
+	op->done = on_purged;
+	op->arg = d;
+	store_submit(d->store, op);
+}
+
+static void
+on_second(void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t sent = hub_stats(d->hub)->messages_sent;
+
+	watch_check(d->watch);
+	look(d);
+	sessions_write_dirty(d->sessions);
+	if (sent != d->told_messages || d->seconds % STATUS_SECONDS == 0 ||
+		store_health(d->store) != EVH_OK) {
+		d->told_messages = sent;
+		submit_plain(d, STORE_STATUS);
+	}
+	purge_when_due(d);
+	notify_alive();
+	d->seconds++;
+	loop_timer_set(d->second, 1000000);
+}
+
+/* The end */
+
+static void
+on_drain_step(void *arg)
+{
+	struct daemon *d = arg;
+	size_t left = sessions_drain(d->sessions, DRAIN_CLIENTS);
+
+	if ((left == 0 && !store_busy(d->store)) || clock_mono_us() > d->drain_until) {
+		if (left > 0)
+			log_warn("drain_timeout", "clients_left=%zu", left);
+		loop_stop(d->loop);
+		return;
+	}
+	loop_timer_set(d->drain_step, DRAIN_STEP_US);
+}
+
+static void
+begin_drain(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->draining)
+		return;
+	d->draining = true;
+	log_info("draining", "clients=%zu", hub_clients(d->hub)->count);
+	notify_stopping();
+	d->drain_until = clock_mono_us() + d->conf->drain_timeout * 1000;
+	server_stop_listening(d->server);
+	(void)poll_feed(d); /* what is committed by now is delivered */
+	loop_timer_set(d->drain_step, 1);
+}
+
+static void
+on_signal(void *arg)
+{
+	struct daemon *d = arg;
+	struct signalfd_siginfo info;
+
+	while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload_conf(d->conf, d->args);
+		else
+			begin_drain(d);
+	}
+}
+
+static void
+on_store_done(void *arg)
+{
+	struct daemon *d = arg;
+
+	store_completions(d->store);
+}
+
+static void
+on_history_done(void *arg)
+{
+	struct daemon *d = arg;
+
+	history_completions(d->history, d->hub);
+}
+
+/* The beginning */
+
+static void
+raise_descriptor_limit(const struct conf *conf, unsigned *fds)
+{
+	struct rlimit limit;
+	rlim_t want = (rlim_t)conf->max_clients + 256;
+
+	*fds = 1024;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (want > limit.rlim_max) {
+		log_warn("few_descriptors", "max_clients=%lld limit=%llu effect=\"fewer connections\"",
+			(long long)conf->max_clients, (unsigned long long)limit.rlim_max);
+		want = limit.rlim_max;
+	}
+	limit.rlim_cur = want;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		*fds = (unsigned)want;
+}
+
+static void
+block_signals(int *fd)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static enum evh_rc
+open_reader(struct daemon *d, char *why)
+{
+	struct db_options options = {
+		.path = d->conf->database, .mode = DB_READ_ONLY, .triggers = false, .busy_ms = 1000
+	};
+
+	return db_open(&options, &d->db, why);
+}
+
+static enum evh_rc
+make_hub(struct daemon *d)
+{
+	struct hub_ops ops = { server_send, server_queue, server_want_writable, server_close, fetch,
+		mark_dirty, clock_now_us, d };
+	struct feed_sink sink = { on_feed_event, on_feed_change, d };
+	char epoch[EVH_EPOCH_TEXT];
+	uint64_t head;
+	enum evh_rc rc = db_epoch(d->db, epoch);
+
+	if (rc == EVH_OK)
+		rc = feed_new(&d->feed, d->db, &sink, &head);
+	if (rc == EVH_OK)
+		rc = hub_new(&d->hub, &ops, epoch, head, (size_t)d->conf->log_memory);
+	if (rc == EVH_OK)
+		rc = catalog_load(d->db, hub_grouping(d->hub));
+	if (rc == EVH_OK) /* above all that an earlier run can have used */
+		hub_start_numbers(d->hub, (uint64_t)clock_now_us());
+	return rc;
+}
+
+static enum evh_rc
+make_sessions(struct daemon *d)
+{
+	struct session_setup setup = { d->conf, d->hub, d->store, d->db, catch_up, feed_again, d };
+
+	return sessions_new(&d->sessions, &setup);
+}
+
+static enum evh_rc
+make_timers(struct daemon *d)
+{
+	d->tick = loop_timer_new(d->loop, on_tick, d);
+	d->second = loop_timer_new(d->loop, on_second, d);
+	d->again = loop_timer_new(d->loop, on_again, d);
+	d->drain_step = loop_timer_new(d->loop, on_drain_step, d);
+	if (d->tick == NULL || d->second == NULL || d->again == NULL || d->drain_step == NULL)
+		return EVH_NOMEM;
+	loop_timer_set(d->tick, sessions_tick_us(d->sessions));
+	loop_timer_set(d->second, 1000000);
+	return EVH_OK;
+}
+
+static enum evh_rc
+make_watches(struct daemon *d)
+{
+	char *real = realpath(d->conf->database, NULL);
+	enum evh_rc rc;
+
+	d->signals = loop_watch(d->loop, d->signal_fd, on_signal, NULL, d);
+	d->store_done = loop_watch(d->loop, dup(store_fd(d->store)), on_store_done, NULL, d);
+	d->history_done = loop_watch(d->loop, dup(history_fd(d->history)), on_history_done, NULL, d);
+	if (d->signals == NULL || d->store_done == NULL || d->history_done == NULL) {
+		free(real);
+		return EVH_NOMEM;
+	}
+	rc = watch_new(&d->watch, d->loop, real != NULL ? real : d->conf->database, look, d);
+	free(real);
+	return rc;
+}
+
+static enum evh_rc
+make_doors(struct daemon *d, char *why)
+{
+	struct server_handlers handlers = sessions_handlers(d->sessions);
+	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, sync_changes, begin_drain,
+		d };
+	enum evh_rc rc = control_new(&d->control, &setup, why);
+
+	if (rc == EVH_OK)
+		rc = server_new(&d->server, d->loop, d->conf, &handlers, why);
+	return rc;
+}
+
+static enum evh_rc
+start(struct daemon *d, char *why)
+{
+	unsigned fds;
+	enum evh_rc rc;
+
+	raise_descriptor_limit(d->conf, &fds);
+	rc = store_start(&d->store, d->conf, why); /* creates the database */
+	if (rc == EVH_OK)
+		rc = instance_lock(&d->instance, d->conf, why);
+	if (rc == EVH_OK)
+		rc = instance_register(d->instance, d->conf, why);
+	if (rc == EVH_OK)
+		rc = history_start(&d->history, d->conf->database, why);
+	if (rc == EVH_OK)
+		rc = open_reader(d, why);
+	if (rc == EVH_OK)
+		rc = make_hub(d);
+	if (rc == EVH_OK)
+		rc = make_sessions(d);
+	if (rc == EVH_OK)
+		rc = loop_new(&d->loop, (enum conf_event_loop)d->conf->event_loop, fds);
+	if (rc == EVH_OK)
+		rc = make_timers(d);
+	if (rc == EVH_OK)
+		rc = make_watches(d);
+	if (rc == EVH_OK)
+		rc = make_doors(d, why);
+	return rc;
+}
+
+static void
+finish(struct daemon *d)
+{
+	if (d->server != NULL)
+		server_stop_listening(d->server);
+	if (d->control != NULL)
+		control_stop_listening(d->control);
+	store_stop(&d->store, STORE_GRACE_MS);
+	if (d->sessions != NULL)
+		sessions_forget_store(d->sessions);
+	control_free(&d->control);
+	watch_free(&d->watch);
+	loop_unwatch(&d->signals);
+	loop_unwatch(&d->store_done);
+	loop_unwatch(&d->history_done);
+	history_stop(&d->history);
+	loop_timer_free(&d->tick);
+	loop_timer_free(&d->second);
+	loop_timer_free(&d->again);
+	loop_timer_free(&d->drain_step);
+	loop_free(&d->loop); /* ends what connections are left */
+	server_free(&d->server);
+	sessions_free(&d->sessions);
+	feed_free(&d->feed);
+	hub_free(&d->hub);
+	db_close(&d->db);
+	instance_release(&d->instance, d->conf);
+}
+
+int
+daemon_run(struct conf *conf, const struct conf_args *args)
+{
+	struct daemon d = { .conf = conf, .args = args };
+	char why[CONF_WHY_BYTES] = "";
+	enum evh_rc rc;
+
+	block_signals(&d.signal_fd);
+	rc = start(&d, why);
+	if (rc == EVH_OK) {
+		log_info("ready", "name=%s listen=%s control_socket=%s pid=%d", conf->name,
+			server_addresses(d.server), conf->control_socket, (int)getpid());
+		notify_ready();
+		loop_run(d.loop);
+	} else {
+		log_error("start_failed", "%s", why[0] != '\0' ? why : evh_rc_name(rc));
+	}
+	finish(&d);
+	if (rc == EVH_OK)
+		log_info("stopped", "name=%s", conf->name);
+	return rc == EVH_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,469 @@
+/* Delivery: from the log to the sockets. */
+
+#include "wsd/hub_priv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How many slices one lagging client may take before others have their turn. */
+#define SLICES_PER_TURN 4
+
+uint64_t
+deliver_seq_before(const struct eventlog *log, uint64_t pos)
+{
+	return pos > log->first ? eventlog_at(log, pos - 1)->seq : log->base_seq;
+}
+
+uint64_t
+deliver_client_seq(const struct hub *hub, const struct client *c)
+{
+	return c->state == CLIENT_LIVE ? deliver_seq_before(&hub->log, hub->flushed) : c->seq;
+}
+
+static bool
+addressed_to(const struct target *t, const struct client *c)
+{
+	if (t->one_client)
+		return memcmp(t->client, c->id, EVH_UUID_BYTES) == 0;
+	return strcmp(t->user, c->user->user_id) == 0;
+}
+
+/* The end of the slice that begins at from: bounded in bytes and events. */
+static uint64_t
+slice_end(const struct eventlog *log, uint64_t from, uint64_t limit)
+{
+	uint64_t pos = from;
+	size_t bytes = 0;
+
+	while (pos < limit && pos - from < SLICE_EVENTS) {
+		bytes += eventlog_at(log, pos)->frame->len;
+		if (bytes > RUN_BYTES && pos > from)
+			break;
+		pos++;
+	}
+	return pos;
+}
+
+/* Builds the bytes that members of group get from a slice; with client also
+ * those that are addressed to it. */
+static void
+build_run(struct run *run, const struct eventlog *log, uint64_t from, uint64_t to,
+	const struct group *group, const struct client *client)
+{
+	buf_clear(&run->bytes);
+	run->count = 0;
+	for (uint64_t pos = from; pos < to; pos++) {
+		const struct logentry *e = eventlog_at(log, pos);
+
+		if (!group_has(group, e->type) ||
+			(e->target != NULL && (client == NULL || !addressed_to(e->target, client))))
+			continue;
+		buf_add(&run->bytes, e->frame->bytes, e->frame->len);
+		run->cuts[run->count].end = (uint32_t)run->bytes.len;
+		run->cuts[run->count++].pos = pos;
+	}
+}
+
+enum sent { SENT_ALL, SENT_PART, SENT_DEAD };
+
+/* Sends the run to one client.  SENT_PART: *pos is where the client stands
+ * now, at the start of a frame: the rest of a frame that was cut is queued. */
+static enum sent
+send_run(struct hub *hub, struct client *c, const struct run *run, uint64_t *pos)
+{
+	const uint8_t *bytes = (const uint8_t *)run->bytes.data;
+	ptrdiff_t n = hub->ops.send(c->conn, bytes, run->bytes.len);
+	uint32_t low = 0, high = run->count;
+	size_t taken, start;
+
+	if (n < 0)
+		return SENT_DEAD;
+	taken = (size_t)n;
+	hub->stats.bytes_sent += taken;
+	if (taken == run->bytes.len) {
+		hub->stats.messages_sent += run->count;
+		return SENT_ALL;
+	}
+	while (low < high) { /* the first frame that was not sent whole */
+		uint32_t mid = low + (high - low) / 2;
+
+		if (run->cuts[mid].end > taken)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	start = low > 0 ? run->cuts[low - 1].end : 0;
+	if (taken > start) {
+		hub->ops.queue(c->conn, bytes + taken, run->cuts[low].end - taken);
+		hub->stats.bytes_sent += run->cuts[low].end - taken;
+		low++;
+	}
+	hub->stats.messages_sent += low;
+	if (taken > 0)
+		c->last_progress = hub->now;
+	if (low > 0)
+		*pos = run->cuts[low - 1].pos + 1;
+	return SENT_PART;
+}
+
+static void
+send_live(struct hub *hub, struct client *c, const struct run *run, uint64_t from)
+{
+	uint64_t pos = from;
+
+	switch (send_run(hub, c, run, &pos)) {
+	case SENT_ALL:
+		return;
+	case SENT_PART:
+		c->last_progress = hub->now;
+		hub_unlive(c);
+		c->pos = pos;
+		c->seq = deliver_seq_before(&hub->log, pos);
+		if (hub_lag(hub, c, CLIENT_LAGGING)) {
+			hub->ops.want_writable(c->conn);
+			return;
+		}
+		break;
+	case SENT_DEAD:
+		break;
+	}
+	hub_close(hub, c, 0, NULL);
+}
+
+static bool
+push_pointer(void *array, uint32_t *size, uint32_t count, void *pointer)
+{
+	void ***list = array;
+
+	if (count == *size) {
+		uint32_t want = *size == 0 ? 64 : *size * 2;
+		void **grown = realloc(*list, want * sizeof(*grown));
+
+		if (grown == NULL)
+			return false;
+		*list = grown;
+		*size = want;
+	}
+	(*list)[count] = pointer;
+	return true;
+}
+
+static void
+name_client(struct hub *hub, struct client *c, uint32_t type, uint32_t *count)
+{
+	if (c == NULL || c->state != CLIENT_LIVE || c->stamp == hub->stamp || !group_has(c->group, type))
+		return;
+	if (push_pointer(&hub->named, &hub->named_size, *count, c)) {
+		c->stamp = hub->stamp;
+		(*count)++;
+	} else {
+		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
+	}
+}
+
+/* Finds the groups that have a type of this slice, and the clients that it
+ * addresses by name, who get a run of their own. */
+static uint32_t
+survey(struct hub *hub, uint64_t from, uint64_t to, uint32_t *named)
+{
+	uint32_t touched = 0;
+
+	hub->stamp++;
+	*named = 0;
+	for (uint64_t pos = from; pos < to; pos++) {
+		const struct logentry *e = eventlog_at(&hub->log, pos);
+		struct evtype *t = hub->grouping.types[e->type];
+
+		if (e->target != NULL) {
+			struct user *u;
+
+			if (e->target->one_client) {
+				name_client(hub, clients_find(&hub->clients, e->target->client), e->type,
+					named);
+				continue;
+			}
+			u = clients_user(&hub->clients, e->target->user);
+			for (uint32_t i = 0; u != NULL && i < u->count; i++)
+				name_client(hub, u->clients[i], e->type, named);
+			continue;
+		}
+		if (t->stamp == hub->stamp)
+			continue;
+		t->stamp = hub->stamp;
+		for (uint32_t i = 0; i < t->group_count; i++) {
+			struct group *g = t->groups[i];
+
+			if (g->stamp == hub->stamp || g->live_count == 0)
+				continue;
+			g->stamp = hub->stamp;
+			if (push_pointer(&hub->touched, &hub->touched_size, touched, g))
+				touched++;
+			else
+				for (uint32_t k = g->live_count; k-- > 0;)
+					hub_close(hub, g->live[k], CLOSE_TRY_LATER, "out of memory");
+		}
+	}
+	return touched;
+}
+
+static void
+flush_group(struct hub *hub, struct group *g, uint64_t from, uint64_t to, uint32_t named)
+{
+	build_run(&hub->run, &hub->log, from, to, g, NULL);
+	if (hub->run.bytes.failed) {
+		for (uint32_t k = g->live_count; k-- > 0;)
+			hub_close(hub, g->live[k], CLOSE_TRY_LATER, "out of memory");
+		return;
+	}
+	/* backwards: a client that stops being live is replaced by the last one,
+	 * which has had its turn */
+	for (uint32_t k = g->live_count; k-- > 0;) {
+		struct client *c = g->live[k];
+
+		if (named == 0 || c->stamp != hub->stamp)
+			send_live(hub, c, &hub->run, from);
+	}
+}
+
+static void
+flush_slice(struct hub *hub, uint64_t from, uint64_t to)
+{
+	uint32_t named, touched = survey(hub, from, to, &named);
+
+	for (uint32_t i = 0; i < touched; i++)
+		flush_group(hub, hub->touched[i], from, to, named);
+	for (uint32_t i = 0; i < named; i++) {
+		struct client *c = hub->named[i];
+
+		if (c->state != CLIENT_LIVE)
+			continue;
+		build_run(&hub->run, &hub->log, from, to, c->group, c);
+		if (hub->run.bytes.failed)
+			hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
+		else
+			send_live(hub, c, &hub->run, from);
+	}
+}
+
+void
+hub_flush(struct hub *hub)
+{
+	while (hub->flushed < hub->log.next) {
+		uint64_t from = hub->flushed, to = slice_end(&hub->log, from, hub->log.next);
+
+		flush_slice(hub, from, to);
+		hub->flushed = to;
+	}
+}
+
+/* Reading on: those who are behind. */
+
+static struct chunk *
+find_chunk(struct hub *hub, uint64_t seq)
+{
+	for (size_t i = 0; i < CHUNKS; i++) {
+		struct chunk *ch = &hub->chunks[i];
+
+		if (ch->upto > 0 && ch->after <= seq && seq < ch->upto)
+			return ch;
+	}
+	return NULL;
+}
+
+/* True if an event of the client's types after seq is gone from the database. */
+static bool
+has_lost(const struct chunk *ch, const struct client *c)
+{
+	for (size_t i = 0; i < ch->lost_count; i++)
+		if (ch->lost[i].seq > c->seq && group_has(c->group, ch->lost[i].type))
+			return true;
+	return false;
+}
+
+enum fill { FILL_MORE, FILL_CHOKED, FILL_GONE };
+
+/* Sends one slice of log, from *pos towards limit. */
+static enum fill
+fill_slice(struct hub *hub, struct client *c, const struct eventlog *log, uint64_t *pos, uint64_t limit)
+{
+	uint64_t to = slice_end(log, *pos, limit);
+
+	build_run(&hub->run, log, *pos, to, c->group, c);
+	if (hub->run.bytes.failed) {
+		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
+		return FILL_GONE;
+	}
+	if (hub->run.count > 0) {
+		switch (send_run(hub, c, &hub->run, pos)) {
+		case SENT_ALL:
+			break;
+		case SENT_PART:
+			return FILL_CHOKED;
+		case SENT_DEAD:
+			hub_close(hub, c, 0, NULL);
+			return FILL_GONE;
+		}
+	}
+	c->last_progress = hub->now;
+	*pos = to;
+	return FILL_MORE;
+}
+
+static enum fill
+fill_from_memory(struct hub *hub, struct client *c)
+{
+	enum fill result = fill_slice(hub, c, &hub->log, &c->pos, hub->flushed);
+
+	if (result != FILL_GONE)
+		c->seq = deliver_seq_before(&hub->log, c->pos);
+	return result;
+}
+
+static enum fill
+fill_from_chunk(struct hub *hub, struct client *c, struct chunk *ch)
+{
+	uint64_t pos = eventlog_find(&ch->log, c->seq);
+	enum fill result;
+
+	ch->used = ++hub->chunk_clock;
+	if (has_lost(ch, c)) {
+		hub_close(hub, c, CLOSE_TRY_LATER, "events expired before they could be sent; reload");
+		return FILL_GONE;
+	}
+	result = fill_slice(hub, c, &ch->log, &pos, ch->log.next);
+	if (result == FILL_GONE)
+		return result;
+	if (pos == ch->log.next)
+		c->seq = ch->upto;
+	else
+		c->seq = deliver_seq_before(&ch->log, pos) > c->seq ? deliver_seq_before(&ch->log, pos)
+								    : c->seq;
+	return result;
+}
+
+/* Makes pos valid if what follows seq is in memory. */
+static bool
+in_memory(struct hub *hub, struct client *c)
+{
+	if (c->pos >= hub->log.first)
+		return true;
+	if (c->seq < hub->log.base_seq)
+		return false;
+	c->pos = eventlog_find(&hub->log, c->seq);
+	return true;
+}
+
+static void
+make_live(struct hub *hub, struct client *c)
+{
+	struct group *g = c->group;
+
+	if (!push_pointer(&g->live, &g->live_size, g->live_count, c)) {
+		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
+		return;
+	}
+	hub_unlag(hub, c);
+	c->live_index = g->live_count++;
+	c->state = CLIENT_LIVE;
+	c->pos = 0;
+}
+
+void
+deliver_fill(struct hub *hub, struct client *c)
+{
+	hub_flush(hub); /* so that "flushed" is the end of what memory holds */
+	for (int turn = 0; turn < SLICES_PER_TURN; turn++) {
+		enum fill result;
+
+		if (in_memory(hub, c)) {
+			if (c->pos == hub->flushed) {
+				make_live(hub, c);
+				return;
+			}
+			assert(c->pos < hub->flushed);
+			result = fill_from_memory(hub, c);
+		} else {
+			struct chunk *ch = find_chunk(hub, c->seq);
+
+			if (ch == NULL) {
+				c->state = CLIENT_WAITING;
+				deliver_fetch_next(hub);
+				return;
+			}
+			result = fill_from_chunk(hub, c, ch);
+			c->pos = 0;
+		}
+		if (result == FILL_GONE)
+			return;
+		if (result == FILL_CHOKED)
+			break;
+	}
+	c->state = CLIENT_LAGGING;
+	hub->ops.want_writable(c->conn);
+}
+
+/* One fetch at a time, for whoever is furthest behind: what it brings serves
+ * all that stand in that stretch. */
+void
+deliver_fetch_next(struct hub *hub)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	if (hub->fetching)
+		return;
+	for (uint32_t i = 0; i < hub->lag_count; i++)
+		if (hub->lagging[i]->state == CLIENT_WAITING && hub->lagging[i]->seq < lowest)
+			lowest = hub->lagging[i]->seq;
+	if (lowest == UINT64_MAX)
+		return;
+	hub->fetching = true;
+	hub->ops.fetch(hub->ops.arg, lowest);
+}
+
+static void
+chunk_clear(struct chunk *ch)
+{
+	if (ch->upto == 0)
+		return;
+	eventlog_clear(&ch->log);
+	free(ch->lost);
+	memset(ch, 0, sizeof(*ch));
+}
+
+void
+deliver_drop_chunks(struct hub *hub)
+{
+	for (size_t i = 0; i < CHUNKS; i++)
+		chunk_clear(&hub->chunks[i]);
+}
+
+void
+hub_history(struct hub *hub, uint64_t after, uint64_t upto, struct eventlog *log, struct hub_lost *lost,
+	size_t lost_count)
+{
+	struct chunk *ch = &hub->chunks[0];
+
+	for (size_t i = 1; i < CHUNKS; i++)
+		if (hub->chunks[i].used < ch->used)
+			ch = &hub->chunks[i];
+	chunk_clear(ch);
+	*ch = (struct chunk){ .after = after,
+		.upto = upto,
+		.log = *log,
+		.lost = lost,
+		.lost_count = lost_count,
+		.used = ++hub->chunk_clock };
+	hub->fetching = false;
+	/* backwards: a client that leaves the list is replaced by the last one */
+	for (uint32_t i = hub->lag_count; i-- > 0;) {
+		struct client *c;
+
+		if (i >= hub->lag_count)
+			continue;
+		c = hub->lagging[i];
+		if (c->state == CLIENT_WAITING && find_chunk(hub, c->seq) != NULL)
+			deliver_fill(hub, c);
+	}
+	deliver_fetch_next(hub);
+}

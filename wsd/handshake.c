@@ -1,0 +1,309 @@
+#include "wsd/handshake.h"
+
+#include "common/ids.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SHORT_BASE "/v1/ws"
+#define ENDPOINT "/subscribe"
+
+/* Origin */
+
+/* Splits an authority into host and port ("" if none), in place of a URL parser. */
+static bool
+split_port(const char *authority, char host[256], const char **port)
+{
+	const char *colon = strrchr(authority, ':'), *bracket = strrchr(authority, ']');
+	size_t len;
+
+	if (colon != NULL && bracket != NULL && colon < bracket)
+		colon = NULL;
+	len = colon != NULL ? (size_t)(colon - authority) : strlen(authority);
+	if (len == 0 || len >= 256)
+		return false;
+	memcpy(host, authority, len);
+	host[len] = '\0';
+	*port = colon != NULL ? colon + 1 : "";
+	return true;
+}
+
+bool
+handshake_origin_allowed(const char *origin, const char *host, const struct conf_list *allowed)
+{
+	const char *authority, *origin_port, *host_port, *usual;
+	char origin_host[256], own_host[256];
+
+	for (size_t i = 0; i < allowed->count; i++)
+		if (strcmp(allowed->items[i], "*") == 0 || strcasecmp(allowed->items[i], origin) == 0)
+			return true;
+	if (allowed->count > 0 || host == NULL)
+		return false;
+	if (strncasecmp(origin, "http://", 7) == 0) {
+		authority = origin + 7;
+		usual = "80";
+	} else if (strncasecmp(origin, "https://", 8) == 0) {
+		authority = origin + 8;
+		usual = "443";
+	} else {
+		return false;
+	}
+	if (!split_port(authority, origin_host, &origin_port) || !split_port(host, own_host, &host_port))
+		return false;
+	return strcasecmp(origin_host, own_host) == 0 &&
+		strcmp(origin_port[0] != '\0' ? origin_port : usual,
+			host_port[0] != '\0' ? host_port : usual) == 0;
+}
+
+/* The steps, each of which may refuse */
+
+static bool
+check_target(const struct server_request *r, const struct conf *conf, struct api_error *e)
+{
+	size_t base = strlen(conf->base_path);
+
+	if (!((strncmp(r->path, conf->base_path, base) == 0 && strcmp(r->path + base, ENDPOINT) == 0) ||
+		    strcmp(r->path, SHORT_BASE ENDPOINT) == 0)) {
+		api_error_fail(e, 404, "not_found", "path", "this daemon serves %s" ENDPOINT " only",
+			conf->base_path);
+		return false;
+	}
+	if (strcmp(r->method, "GET") != 0) {
+		api_error_fail(e, 405, "method_not_allowed", "method", "the method must be GET");
+		return false;
+	}
+	if (r->too_large) {
+		api_error_fail(e, 431, "header_too_large", "header", "%s", r->bad);
+		return false;
+	}
+	if (!r->upgrade) {
+		api_error_fail(e, 400, "not_a_websocket_upgrade", "upgrade",
+			"not a WebSocket upgrade: %s",
+			r->bad != NULL ? r->bad : "there is no header Upgrade: websocket");
+		return false;
+	}
+	if (r->bad != NULL) {
+		api_error_fail(e, 400, "malformed_query", "query", "%s", r->bad);
+		return false;
+	}
+	if (r->protocols != NULL) {
+		char list[256];
+		bool found = false;
+		char *save = NULL;
+
+		(void)snprintf(list, sizeof(list), "%s", r->protocols);
+		for (char *p = strtok_r(list, ", \t", &save); p != NULL;
+			p = strtok_r(NULL, ", \t", &save))
+			found = found || strcmp(p, "evhub.v1") == 0;
+		if (!found) {
+			api_error_fail(e, 400, "unknown_subprotocol", "sec-websocket-protocol",
+				"the only subprotocol is evhub.v1; it may be left out");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The value of a query parameter: NULL if absent; *twice if it is repeated. */
+static const char *
+query_value(const struct server_request *r, const char *name, bool *twice)
+{
+	const char *value = NULL;
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < r->arg_count; i++) {
+		if (strncmp(r->args[i], name, len) != 0 ||
+			(r->args[i][len] != '=' && r->args[i][len] != '\0'))
+			continue;
+		if (value != NULL)
+			*twice = true;
+		value = r->args[i][len] == '=' ? r->args[i] + len + 1 : "";
+	}
+	return value;
+}
+
+static bool
+check_credential(struct handshake *h, const struct server_request *r, const struct conf *conf,
+	struct auth *auth, struct api_error *e)
+{
+	const char *authorization = r->authorization;
+	char from_query[AUTH_SECRET_MAX + 16];
+	bool twice = false;
+
+	if (authorization == NULL && r->api_key == NULL && conf->query_credentials) {
+		const char *token = query_value(r, "access_token", &twice);
+
+		if (token == NULL)
+			token = query_value(r, "authorization", &twice);
+		if (token != NULL) {
+			if (strncasecmp(token, "Bearer ", 7) == 0)
+				token += 7;
+			(void)snprintf(from_query, sizeof(from_query), "Bearer %.*s",
+				AUTH_SECRET_MAX + 1, token);
+			authorization = from_query;
+		}
+	}
+	return auth_check(auth, authorization, r->api_key, &h->who, e) == EVH_OK;
+}
+
+static bool
+check_scope(const struct handshake *h, const struct server_request *r, const struct conf *conf,
+	struct api_error *e)
+{
+	if (r->origin != NULL && !handshake_origin_allowed(r->origin, r->host, &conf->allowed_origins)) {
+		api_error_fail(e, 403, "origin_not_allowed", "origin", "pages of %.200s may not connect",
+			r->origin);
+		return false;
+	}
+	if ((h->who.scopes & AUTH_SUBSCRIBE) == 0) {
+		api_error_fail(e, 403, "missing_scope", "authorization",
+			"the credential lacks the scope subscribe");
+		return false;
+	}
+	return true;
+}
+
+static void
+list_valid(const struct grouping *types, char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < types->type_count && len < size - 1; i++) {
+		int n;
+
+		if (!types->types[i]->exists)
+			continue;
+		n = snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "", types->types[i]->name);
+		len += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void
+unknown_type(const struct grouping *types, const char *item, size_t len, struct api_error *e)
+{
+	char valid[768];
+
+	list_valid(types, valid, sizeof(valid));
+	api_error_set(e, 400, "unknown event type");
+	api_error_push(e, 400, "unknown_event_type", "event_types",
+		"\"%.*s\" is no event type; valid: %s", (int)(len > 64 ? 64 : len), item, valid);
+}
+
+/* One item of the list; false only when there is no room for more. */
+static bool
+take_type(struct handshake *h, const char *item, size_t len, const struct conf *conf,
+	const struct grouping *types, struct api_error *e)
+{
+	char name[EVENT_TYPE_MAX + 1];
+
+	if (event_type_normalise(item, len, name) != EVH_OK || grouping_type(types, name) == NULL) {
+		if (conf->unknown_event_types == CONF_UNKNOWN_REJECT)
+			unknown_type(types, item, len, e);
+		return true;
+	}
+	if (!event_type_allowed(h->who.event_types, name)) {
+		api_error_set(e, 403, "event type not allowed");
+		api_error_push(e, 403, "event_type_not_allowed", "event_types",
+			"the credential may not subscribe to \"%s\"", name);
+		return true;
+	}
+	switch (event_types_add(&h->types, name)) {
+	case EVH_OK:
+		return true;
+	case EVH_NOMEM:
+		api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
+		return false;
+	default:
+		api_error_fail(e, 400, "too_many_event_types", "event_types", "more than %d event types",
+			EVENT_TYPES_MAX);
+		return false;
+	}
+}
+
+static bool
+check_types(struct handshake *h, const struct server_request *r, const struct conf *conf,
+	const struct grouping *types, struct api_error *e)
+{
+	static const char name[] = "event_types";
+	size_t name_len = sizeof(name) - 1, items = 0;
+
+	for (size_t i = 0; i < r->arg_count; i++) {
+		const char *p = r->args[i];
+
+		if (strncmp(p, name, name_len) != 0 || p[name_len] != '=')
+			continue;
+		for (p += name_len + 1; *p != '\0';) {
+			size_t len = strcspn(p, ",");
+
+			if (len > strspn(p, " \t")) {
+				if (++items > 4 * EVENT_TYPES_MAX) {
+					api_error_fail(e, 400, "too_many_event_types", "event_types",
+						"more than %d event types", EVENT_TYPES_MAX);
+					return false;
+				}
+				if (!take_type(h, p, len, conf, types, e))
+					return false;
+			}
+			p += len + (p[len] == ',');
+		}
+	}
+	if (e->code != 0)
+		return false;
+	for (uint32_t i = 0; i < types->type_count; i++) {
+		const struct evtype *t = types->types[i];
+
+		if (t->exists && t->mandatory && event_types_add(&h->types, t->name) == EVH_NOMEM) {
+			api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+check_resume(struct handshake *h, const struct server_request *r, const char *epoch, struct api_error *e)
+{
+	bool twice = false;
+	const char *id = query_value(r, "last_event_id", &twice);
+	char of[EVH_EPOCH_TEXT];
+
+	if (twice) {
+		api_error_fail(
+			e, 400, "repeated_parameter", "last_event_id", "last_event_id is there twice");
+		return false;
+	}
+	if (id == NULL || id[0] == '\0')
+		return true;
+	if (!evh_id_parse(id, of, &h->resume_seq)) {
+		api_error_fail(e, 400, "malformed_id", "last_event_id",
+			"last_event_id is not the id of a message");
+		return false;
+	}
+	h->resume = true;
+	h->resume_known = strcmp(of, epoch) == 0;
+	return true;
+}
+
+bool
+handshake_check(struct handshake *h, const struct server_request *r, const struct conf *conf,
+	struct auth *auth, const struct grouping *types, const char *epoch, struct api_error *e)
+{
+	memset(h, 0, sizeof(*h));
+	remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr);
+	if (check_target(r, conf, e) && check_credential(h, r, conf, auth, e) &&
+		check_scope(h, r, conf, e) && check_resume(h, r, epoch, e) &&
+		check_types(h, r, conf, types, e))
+		return true;
+	handshake_free(h);
+	return false;
+}
+
+void
+handshake_free(struct handshake *h)
+{
+	auth_principal_free(&h->who);
+	event_types_free(&h->types);
+}

@@ -1,0 +1,37 @@
+/* handshake.h - may this request become a WebSocket, and with what?
+ *
+ * Looks at one upgrade request and either names everything that is wrong with
+ * it or says who it is and what it subscribes to. */
+
+#ifndef EVH_WSD_HANDSHAKE_H
+#define EVH_WSD_HANDSHAKE_H
+
+#include "common/auth.h"
+#include "common/conf.h"
+#include "common/event_types.h"
+#include "wsd/group.h"
+#include "wsd/remote_addr.h"
+#include "wsd/server.h"
+
+/* What was asked for.  handshake_free releases it. */
+struct handshake {
+	struct auth_principal who;
+	struct event_types types; /* global and other mandatory ones included */
+	char remote_addr[REMOTE_ADDR_BYTES];
+	bool resume;	   /* last_event_id was given … */
+	bool resume_known; /* … and is of this epoch */
+	uint64_t resume_seq;
+};
+
+/* Judges the form of the request, the credential, and the event types.  On
+ * false e says why (the first fault decides the status). */
+bool handshake_check(struct handshake *h, const struct server_request *request, const struct conf *conf,
+	struct auth *auth, const struct grouping *types, const char *epoch, struct api_error *e);
+
+void handshake_free(struct handshake *h);
+
+/* Whether a page of this origin (RFC 6454) may connect to this host: listed in
+ * allowed, or the same host when the list is empty.  Pure. */
+bool handshake_origin_allowed(const char *origin, const char *host, const struct conf_list *allowed);
+
+#endif

@@ -1,0 +1,345 @@
+#include "wsd/loop.h"
+
+#include "common/log.h"
+
+#include <ev.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Handshake headers: as much as we take, and then some to say "too much" to
+ * those who send more.  Allocated per handshake in progress. */
+#define HEADER_BYTES (128 * 1024)
+
+/* Seconds a peer may take over its handshake. */
+#define HANDSHAKE_SECONDS 10
+
+/* With libuv and libev the loop is ours and lent to the library, whose own
+ * would not return from lws_service. */
+struct loop {
+	struct lws_context *context;
+	struct lws_vhost *vhost; /* of the watched descriptors */
+	enum conf_event_loop kind;
+	uv_loop_t uv;
+	struct ev_loop *ev;
+	bool stopping;
+};
+
+struct loop_fd {
+	struct lws *wsi;
+	void (*readable)(void *arg);
+	void (*writable)(void *arg);
+	void *arg;
+};
+
+struct loop_timer {
+	lws_sorted_usec_list_t sul;
+	struct loop *loop;
+	void (*fire)(void *arg);
+	void *arg;
+};
+
+static int
+on_fd(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct loop_fd *w = lws_get_opaque_user_data(wsi);
+
+	(void)user;
+	(void)in;
+	(void)len;
+	switch (reason) {
+	case LWS_CALLBACK_RAW_RX_FILE:
+		if (w == NULL)
+			return -1;
+		w->readable(w->arg);
+		return 0;
+	case LWS_CALLBACK_RAW_WRITEABLE_FILE:
+		if (w == NULL)
+			return -1;
+		if (w->writable != NULL)
+			w->writable(w->arg);
+		return 0;
+	case LWS_CALLBACK_RAW_CLOSE_FILE:
+		lws_set_opaque_user_data(wsi, NULL);
+		if (w != NULL) { /* the other side is gone: reading says so */
+			w->wsi = NULL;
+			w->readable(w->arg);
+		}
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const struct lws_protocols fd_protocols[] = {
+	{ "evhub-fd", on_fd, 0, 0, 0, NULL, 0 },
+	{ NULL, NULL, 0, 0, 0, NULL, 0 },
+};
+
+static void
+on_library_log(int level, const char *line)
+{
+	size_t len = strlen(line);
+
+	while (len > 0 && line[len - 1] == '\n')
+		len--;
+	log_debug("libwebsockets", "level=%d text=\"%.*s\"", level, (int)len, line);
+}
+
+/* Makes the loop that is lent; NULL for poll, where there is none. */
+static void *
+lend(struct loop *l)
+{
+	switch (l->kind) {
+	case CONF_LOOP_AUTO:
+	case CONF_LOOP_UV:
+		return uv_loop_init(&l->uv) == 0 ? &l->uv : NULL;
+	case CONF_LOOP_EV:
+		l->ev = ev_loop_new(0);
+		return l->ev;
+	case CONF_LOOP_POLL:
+		break;
+	}
+	return NULL;
+}
+
+static void
+take_back(struct loop *l)
+{
+	switch (l->kind) {
+	case CONF_LOOP_AUTO:
+	case CONF_LOOP_UV:
+		(void)uv_loop_close(&l->uv);
+		break;
+	case CONF_LOOP_EV:
+		ev_loop_destroy(l->ev);
+		break;
+	case CONF_LOOP_POLL:
+		break;
+	}
+}
+
+static enum evh_rc
+create(struct loop *l, unsigned fds)
+{
+	struct lws_context_creation_info info;
+	void *lent = lend(l);
+
+	if (lent == NULL && l->kind != CONF_LOOP_POLL)
+		return EVH_NOMEM;
+	memset(&info, 0, sizeof(info));
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+		LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+	if (l->kind == CONF_LOOP_UV || l->kind == CONF_LOOP_AUTO)
+		info.options |= LWS_SERVER_OPTION_LIBUV;
+	else if (l->kind == CONF_LOOP_EV)
+		info.options |= LWS_SERVER_OPTION_LIBEV;
+	if (lent != NULL)
+		info.foreign_loops = &lent;
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.fd_limit_per_thread = fds;
+	info.max_http_header_data2 = HEADER_BYTES;
+	info.max_http_header_pool2 = fds;
+	info.timeout_secs = HANDSHAKE_SECONDS;
+	info.gid = -1;
+	info.uid = -1;
+	l->context = lws_create_context(&info);
+	if (l->context != NULL)
+		return EVH_OK;
+	if (lent != NULL)
+		take_back(l);
+	return EVH_NOT_FOUND;
+}
+
+enum evh_rc
+loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds)
+{
+	struct lws_context_creation_info info;
+	struct loop *l = calloc(1, sizeof(*l));
+	enum evh_rc rc;
+
+	*out = NULL;
+	if (l == NULL)
+		return EVH_NOMEM;
+	lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
+	l->kind = kind;
+	rc = create(l, fds);
+	if (rc != EVH_OK && kind == CONF_LOOP_AUTO) {
+		log_warn("no_libuv", "effect=\"poll(2) is used\" install=libwebsockets-evlib-uv");
+		l->kind = CONF_LOOP_POLL;
+		rc = create(l, fds);
+	}
+	if (rc != EVH_OK) {
+		free(l);
+		return rc;
+	}
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.vhost_name = "evhub-fd";
+	info.protocols = fd_protocols;
+	l->vhost = lws_create_vhost(l->context, &info);
+	if (l->vhost == NULL) {
+		loop_free(&l);
+		return EVH_NOMEM;
+	}
+	*out = l;
+	return EVH_OK;
+}
+
+/* Runs a lent loop until it is stopped or has nothing left to watch. */
+static void
+run_lent(struct loop *l)
+{
+	if (l->kind == CONF_LOOP_EV)
+		(void)ev_run(l->ev, 0);
+	else
+		(void)uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void
+loop_free(struct loop **loop)
+{
+	struct loop *l = *loop;
+
+	if (l == NULL)
+		return;
+	*loop = NULL;
+	lws_context_destroy(l->context);
+	if (l->kind != CONF_LOOP_POLL) {
+		/* closing takes turns of the loop; then the library is asked
+		 * again to free the rest */
+		run_lent(l);
+		lws_context_destroy(l->context);
+		take_back(l);
+	}
+	free(l);
+}
+
+void
+loop_run(struct loop *l)
+{
+	if (l->kind != CONF_LOOP_POLL)
+		run_lent(l);
+	else
+		while (!l->stopping && lws_service(l->context, 0) >= 0)
+			;
+}
+
+void
+loop_stop(struct loop *l)
+{
+	switch (l->kind) {
+	case CONF_LOOP_AUTO:
+	case CONF_LOOP_UV:
+		uv_stop(&l->uv);
+		break;
+	case CONF_LOOP_EV:
+		ev_break(l->ev, EVBREAK_ALL);
+		break;
+	case CONF_LOOP_POLL:
+		l->stopping = true;
+		lws_cancel_service(l->context);
+	}
+}
+
+struct lws_context *
+loop_context(struct loop *loop)
+{
+	return loop->context;
+}
+
+struct loop_fd *
+loop_watch(struct loop *loop, int fd, void (*readable)(void *), void (*writable)(void *), void *arg)
+{
+	struct loop_fd *w = calloc(1, sizeof(*w));
+	lws_sock_file_fd_type desc;
+
+	if (w == NULL)
+		return NULL;
+	w->readable = readable;
+	w->writable = writable;
+	w->arg = arg;
+	desc.filefd = fd;
+	w->wsi = lws_adopt_descriptor_vhost(
+		loop->vhost, LWS_ADOPT_RAW_FILE_DESC, desc, fd_protocols[0].name, NULL);
+	if (w->wsi == NULL) {
+		free(w);
+		return NULL;
+	}
+	lws_set_opaque_user_data(w->wsi, w);
+	return w;
+}
+
+void
+loop_want_write(struct loop_fd *watched)
+{
+	if (watched->wsi != NULL)
+		(void)lws_callback_on_writable(watched->wsi);
+}
+
+void
+loop_pause(struct loop_fd *watched, bool paused)
+{
+	if (watched->wsi != NULL)
+		(void)lws_rx_flow_control(watched->wsi, paused ? 0 : 1);
+}
+
+void
+loop_unwatch(struct loop_fd **watched)
+{
+	struct loop_fd *w = *watched;
+
+	if (w == NULL)
+		return;
+	*watched = NULL;
+	if (w->wsi != NULL) {
+		lws_set_opaque_user_data(w->wsi, NULL);
+		lws_set_timeout(w->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	}
+	free(w);
+}
+
+static void
+on_timer(lws_sorted_usec_list_t *sul)
+{
+	struct loop_timer *t = lws_container_of(sul, struct loop_timer, sul);
+
+	t->fire(t->arg);
+}
+
+struct loop_timer *
+loop_timer_new(struct loop *loop, void (*fire)(void *), void *arg)
+{
+	struct loop_timer *t = calloc(1, sizeof(*t));
+
+	if (t != NULL) {
+		t->loop = loop;
+		t->fire = fire;
+		t->arg = arg;
+	}
+	return t;
+}
+
+void
+loop_timer_set(struct loop_timer *t, int64_t us)
+{
+	lws_sul_schedule(t->loop->context, 0, &t->sul, on_timer, us > 0 ? us : 1);
+}
+
+void
+loop_timer_cancel(struct loop_timer *t)
+{
+	lws_sul_cancel(&t->sul);
+}
+
+void
+loop_timer_free(struct loop_timer **timer)
+{
+	if (*timer == NULL)
+		return;
+	lws_sul_cancel(&(*timer)->sul);
+	free(*timer);
+	*timer = NULL;
+}

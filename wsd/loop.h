@@ -1,0 +1,55 @@
+/* loop.h - the service loop: descriptors to watch and timers.
+ *
+ * A thin face on the loop of libwebsockets (libuv, libev or poll), so that
+ * nothing but loop.c and server.c knows the library.  One thread; every
+ * callback runs in it. */
+
+#ifndef EVH_WSD_LOOP_H
+#define EVH_WSD_LOOP_H
+
+#include "common/conf.h"
+#include "common/rc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lws_context;
+struct loop;
+struct loop_fd;
+struct loop_timer;
+
+/* fds: how many descriptors the process may come to hold. */
+enum evh_rc loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds);
+
+/* Everything that was watched must have been unwatched. */
+void loop_free(struct loop **loop);
+
+/* Runs until loop_stop. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+struct lws_context *loop_context(struct loop *loop);
+
+/* Watches fd, which loop_unwatch or loop_free will close.  readable is called
+ * whenever there is something to read, the end included; writable (may be NULL)
+ * once after each loop_want_write.  NULL when out of memory: fd is then still the caller's. */
+struct loop_fd *loop_watch(
+	struct loop *loop, int fd, void (*readable)(void *arg), void (*writable)(void *arg), void *arg);
+void loop_want_write(struct loop_fd *watched);
+
+/* Stops or goes on calling readable. */
+void loop_pause(struct loop_fd *watched, bool paused);
+
+/* Calls nothing any more and closes the descriptor, a little later.  Safe
+ * inside its own callbacks. *watched becomes NULL. */
+void loop_unwatch(struct loop_fd **watched);
+
+/* A timer that is not set; NULL when out of memory. */
+struct loop_timer *loop_timer_new(struct loop *loop, void (*fire)(void *arg), void *arg);
+
+/* Fires once, after us microseconds; replaces an earlier setting. */
+void loop_timer_set(struct loop_timer *timer, int64_t us);
+void loop_timer_cancel(struct loop_timer *timer);
+void loop_timer_free(struct loop_timer **timer);
+
+#endif

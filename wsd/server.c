@@ -1,0 +1,641 @@
+#include "wsd/server.h"
+
+#include "common/log.h"
+#include "wsd/frame.h"
+#include "wsd/hub.h"
+#include "wsd/listener.h"
+
+#include <errno.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* How many connections are accepted before others have their turn. */
+#define ACCEPT_MAX 64
+
+/* One write at most; more waits in the log, not in the library. */
+#define TX_BYTES (64 * 1024)
+
+/* The receive buffer of each connection: most messages fit, others are put
+ * together from pieces. */
+#define RX_BYTES 192
+
+/* The values of all headers that we look at, together. */
+#define HEADERS_MAX (16 * 1024)
+
+/* Seconds a peer has to take our close frame and answer it. */
+#define CLOSE_SECONDS 5
+
+struct listening {
+	struct server *server;
+	int fd;
+};
+
+struct server {
+	struct loop *loop;
+	struct lws_vhost *vhost;
+	struct server_handlers handlers;
+	struct loop_fd **listeners;
+	struct listening **listening;
+	size_t listener_count;
+	struct buf addresses;
+	size_t max_message;
+	int spare_fd;	    /* given up to refuse somebody when there are no descriptors left */
+	struct buf scratch; /* header values of the request being looked at */
+};
+
+struct server_conn {
+	struct server *server;
+	struct lws *wsi;
+	void *user;
+	char *peer; /* until the handshake is over */
+	char *part; /* of a message that comes in pieces */
+	uint32_t part_len;
+	int fd;
+	bool closing;
+};
+
+/* Requests */
+
+/* Copies a header that is there into the scratch buffer, which has been made
+ * large enough, so that earlier copies stay where they are. */
+static const char *
+keep(struct server *s, int len, int (*copy)(struct lws *, char *, int, int), struct lws *wsi, int what)
+{
+	char *at = s->scratch.data + s->scratch.len;
+
+	if (len <= 0 || !buf_reserve(&s->scratch, (size_t)len + 1) ||
+		at != s->scratch.data + s->scratch.len || copy(wsi, at, len + 1, what) < 0)
+		return NULL;
+	s->scratch.len += (size_t)len + 1;
+	at[len] = '\0';
+	return at;
+}
+
+static int
+copy_header(struct lws *wsi, char *to, int size, int token)
+{
+	return lws_hdr_copy(wsi, to, size, (enum lws_token_indexes)token);
+}
+
+static const char api_key_header[] = "x-api-key:";
+
+static int
+copy_api_key(struct lws *wsi, char *to, int size, int unused)
+{
+	(void)unused;
+	return lws_hdr_custom_copy(wsi, to, size, api_key_header, (int)sizeof(api_key_header) - 1);
+}
+
+static int
+copy_arg(struct lws *wsi, char *to, int size, int index)
+{
+	return lws_hdr_copy_fragment(wsi, to, size, WSI_TOKEN_HTTP_URI_ARGS, index);
+}
+
+static const char *
+header(struct server *s, struct lws *wsi, enum lws_token_indexes token)
+{
+	return keep(s, lws_hdr_total_length(wsi, token), copy_header, wsi, (int)token);
+}
+
+static const char *
+method_name(int method)
+{
+	static const char *const names[] = { "GET", "POST", "OPTIONS", "PUT", "PATCH", "DELETE",
+		"CONNECT", "HEAD" };
+
+	return method >= 0 && (size_t)method < sizeof(names) / sizeof(names[0]) ? names[method] : "?";
+}
+
+/* Whether a comma-separated list holds this word. */
+static bool
+list_has(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	while (list != NULL && *list != '\0') {
+		size_t n;
+
+		list += strspn(list, " \t,");
+		n = strcspn(list, " \t,");
+		if (n == len && strncasecmp(list, word, len) == 0)
+			return true;
+		list += n;
+	}
+	return false;
+}
+
+/* RFC 6455 section 4.2.1, as far as the library leaves it to us. */
+static const char *
+handshake_fault(struct server *s, struct lws *wsi)
+{
+	const char *version = header(s, wsi, WSI_TOKEN_VERSION), *key = header(s, wsi, WSI_TOKEN_KEY);
+
+	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
+		return "the Connection header does not have the word Upgrade";
+	if (key == NULL || strlen(key) != 24)
+		return "Sec-WebSocket-Key is missing or is not 16 bytes in base64";
+	if (version == NULL || strcmp(version, "13") != 0)
+		return "Sec-WebSocket-Version must be 13";
+	return NULL;
+}
+
+static size_t
+headers_length(struct lws *wsi)
+{
+	size_t total =
+		(size_t)lws_hdr_custom_length(wsi, api_key_header, (int)sizeof(api_key_header) - 1) + 1;
+
+	for (int t = 0; t < WSI_TOKEN_COUNT; t++)
+		if (t != WSI_TOKEN_HTTP_URI_ARGS && t != WSI_TOKEN_GET_URI)
+			total += (size_t)lws_hdr_total_length(wsi, (enum lws_token_indexes)t);
+	return total;
+}
+
+static void
+read_args(struct server *s, struct lws *wsi, struct server_request *r)
+{
+	for (int i = 0; i < SERVER_ARGS_MAX; i++) {
+		int len = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
+
+		if (len <= 0)
+			return;
+		r->args[r->arg_count] = keep(s, len, copy_arg, wsi, i);
+		if (r->args[r->arg_count] == NULL)
+			r->bad = "a part of the query cannot be read";
+		else if (strlen(r->args[r->arg_count]) != (size_t)len)
+			r->bad = "the query has a NUL byte";
+		else
+			r->arg_count++;
+	}
+	if (lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, SERVER_ARGS_MAX) > 0)
+		r->bad = "the query has too many parts";
+}
+
+static void
+read_request(struct server *s, struct lws *wsi, const char *upgrade, const char *peer,
+	struct server_request *r)
+{
+	char *uri = NULL;
+	int uri_len = 0, method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
+
+	memset(r, 0, sizeof(*r));
+	buf_clear(&s->scratch);
+	r->peer = peer;
+	r->method = method_name(method);
+	r->path = uri != NULL ? uri : "";
+	if (headers_length(wsi) > HEADERS_MAX) {
+		r->too_large = true;
+		r->bad = "the request header is longer than 16 KiB";
+		return;
+	}
+	if (!buf_reserve(&s->scratch,
+		    headers_length(wsi) + 64 +
+			    (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) +
+			    2 * SERVER_ARGS_MAX + WSI_TOKEN_COUNT)) {
+		r->bad = "out of memory";
+		return;
+	}
+	if (upgrade != NULL && strcasecmp(upgrade, "websocket") == 0) {
+		r->bad = handshake_fault(s, wsi);
+		r->upgrade = r->bad == NULL;
+	}
+	r->authorization = header(s, wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+	r->api_key = keep(s, lws_hdr_custom_length(wsi, api_key_header, (int)sizeof(api_key_header) - 1),
+		copy_api_key, wsi, 0);
+	r->origin = header(s, wsi, WSI_TOKEN_ORIGIN);
+	r->host = header(s, wsi, WSI_TOKEN_HOST);
+	r->user_agent = header(s, wsi, WSI_TOKEN_HTTP_USER_AGENT);
+	r->forwarded_for = header(s, wsi, WSI_TOKEN_X_FORWARDED_FOR);
+	r->protocols = header(s, wsi, WSI_TOKEN_PROTOCOL);
+	read_args(s, wsi, r);
+}
+
+/* Writes the whole refusal; the connection closes behind it. */
+static void
+refuse(struct lws *wsi, const struct api_error *e)
+{
+	struct buf body = BUF_INIT, out = BUF_INIT;
+	int code = e->code != 0 ? e->code : 500;
+
+	api_error_json(e, &body);
+	buf_printf(&out,
+		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+		"Cache-Control: no-store\r\nConnection: close\r\n",
+		code, api_status_text(code), body.len);
+	if (code == 400)
+		buf_puts(&out, "Sec-WebSocket-Version: 13\r\n"); /* RFC 6455 section 4.2.2 */
+	if (code == 401)
+		buf_puts(&out, "WWW-Authenticate: Bearer\r\n");
+	if (code == 405)
+		buf_puts(&out, "Allow: GET\r\n");
+	if (code == 503 || code == 429)
+		buf_puts(&out, "Retry-After: 2\r\n");
+	buf_puts(&out, "\r\n");
+	buf_add(&out, body.data, body.len);
+	if (!out.failed)
+		(void)lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_HTTP_FINAL);
+	buf_free(&body);
+	buf_free(&out);
+}
+
+/* 0: go on with the upgrade; -1: refused, close. */
+static int
+on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
+{
+	struct server *s = conn->server;
+	struct server_request request;
+	struct api_error e = API_ERROR_INIT;
+	bool accepted;
+
+	if (conn->user != NULL)
+		return -1;
+	read_request(s, wsi, upgrade, conn->peer != NULL ? conn->peer : "unknown", &request);
+	accepted = s->handlers.request(s->handlers.arg, &request, &e, &conn->user);
+	if (!accepted)
+		refuse(wsi, &e);
+	api_error_free(&e);
+	return accepted ? 0 : -1;
+}
+
+/* Messages */
+
+static void
+violation(struct server_conn *conn, uint16_t code, const char *reason)
+{
+	free(conn->part);
+	conn->part = NULL;
+	conn->server->handlers.violation(conn->server->handlers.arg, conn->user, code, reason);
+}
+
+static void
+on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t len)
+{
+	struct server *s = conn->server;
+	bool last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
+	char *whole;
+
+	if (conn->closing)
+		return;
+	s->handlers.alive(s->handlers.arg, conn->user, false);
+	if (lws_frame_is_binary(wsi)) {
+		violation(conn, CLOSE_UNSUPPORTED, "binary messages are not supported");
+		return;
+	}
+	if (conn->part_len + len > s->max_message) {
+		violation(conn, CLOSE_TOO_BIG, "message longer than max_message_bytes");
+		return;
+	}
+	if (last && conn->part == NULL) {
+		s->handlers.message(s->handlers.arg, conn->user, bytes, len);
+		return;
+	}
+	whole = realloc(conn->part, conn->part_len + len + 1);
+	if (whole == NULL) {
+		violation(conn, CLOSE_TRY_LATER, "out of memory");
+		return;
+	}
+	if (len > 0)
+		memcpy(whole + conn->part_len, bytes, len);
+	conn->part = whole;
+	conn->part_len += (uint32_t)len;
+	if (!last)
+		return;
+	conn->part = NULL;
+	len = conn->part_len;
+	conn->part_len = 0;
+	s->handlers.message(s->handlers.arg, conn->user, whole, len);
+	free(whole);
+}
+
+/* Connections */
+
+static void
+on_gone(struct server_conn *conn)
+{
+	void *user = conn->user;
+
+	conn->user = NULL;
+	conn->closing = true;
+	if (user != NULL)
+		conn->server->handlers.closed(conn->server->handlers.arg, user);
+}
+
+static int
+on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
+{
+	struct server_conn *conn = lws_get_opaque_user_data(wsi);
+
+	(void)unused;
+	if (conn == NULL)
+		return 0;
+	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return on_request(conn, wsi, in);
+	case LWS_CALLBACK_HTTP:
+		(void)on_request(conn, wsi, NULL); /* refused: it is no upgrade */
+		return -1;
+	case LWS_CALLBACK_ESTABLISHED:
+		free(conn->peer);
+		conn->peer = NULL;
+		conn->wsi = wsi;
+		conn->server->handlers.opened(conn->server->handlers.arg, conn->user, conn);
+		return 0;
+	case LWS_CALLBACK_RECEIVE:
+		on_receive(conn, wsi, in, len);
+		return 0;
+	case LWS_CALLBACK_RECEIVE_PONG:
+		if (!conn->closing)
+			conn->server->handlers.alive(conn->server->handlers.arg, conn->user, true);
+		return 0;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		if (!conn->closing)
+			conn->server->handlers.writable(conn->server->handlers.arg, conn->user);
+		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		/* the answer to ours ends it; to theirs the library answers */
+		return conn->closing ? -1 : 0;
+	case LWS_CALLBACK_CLOSED:
+		on_gone(conn);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		on_gone(conn);
+		lws_set_opaque_user_data(wsi, NULL);
+		free(conn->peer);
+		free(conn->part);
+		free(conn);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const struct lws_protocols ws_protocols[] = {
+	{ "evhub.v1", on_event, 0, RX_BYTES, 0, NULL, TX_BYTES },
+	{ NULL, NULL, 0, 0, 0, NULL, 0 },
+};
+
+/* Accepting */
+
+static void
+adopt(struct server *s, int fd, const char *peer)
+{
+	struct server_conn *conn = calloc(1, sizeof(*conn));
+	lws_adopt_desc_t how;
+
+	if (conn != NULL)
+		conn->peer = strdup(peer);
+	if (conn == NULL || conn->peer == NULL) {
+		free(conn);
+		(void)close(fd);
+		return;
+	}
+	conn->server = s;
+	conn->fd = fd;
+	memset(&how, 0, sizeof(how));
+	how.vh = s->vhost;
+	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP;
+	how.fd.sockfd = fd;
+	how.opaque = conn;
+	conn->wsi = lws_adopt_descriptor_vhost_via_info(&how);
+	/* on failure the library has closed the socket and told WSI_DESTROY */
+}
+
+/* No descriptor is left: takes the spare one to tell the next in line, so
+ * that it does not wait for nothing and the loop does not spin. */
+static void
+refuse_for_lack(struct server *s, int listen_fd)
+{
+	static const char answer[] =
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+		"Cache-Control: no-store\r\nRetry-After: 2\r\nConnection: close\r\n\r\n"
+		"{\"code\":503,\"message\":\"no more connections\",\"stack\":[{\"code\":503,\"description\":"
+		"\"the daemon has no file descriptors left\",\"error\":\"full\",\"path\":\"subscribe\"}]}";
+	char peer[LISTENER_ADDRESS_BYTES];
+	int fd;
+
+	log_warn("no_descriptors", "limit=RLIMIT_NOFILE");
+	(void)close(s->spare_fd);
+	fd = listener_accept(listen_fd, peer);
+	if (fd >= 0) {
+		(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)close(fd);
+	}
+	s->spare_fd = dup(STDERR_FILENO);
+}
+
+static void
+on_connection(void *arg)
+{
+	struct listening *l = arg;
+
+	for (int i = 0; i < ACCEPT_MAX; i++) {
+		char peer[LISTENER_ADDRESS_BYTES];
+		int fd = listener_accept(l->fd, peer);
+
+		if (fd >= 0) {
+			adopt(l->server, fd, peer);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			refuse_for_lack(l->server, l->fd);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static enum evh_rc
+listen_on(struct server *s, const char *address, char *why)
+{
+	struct listening *l = calloc(1, sizeof(*l));
+	enum evh_rc rc;
+	int fd;
+
+	if (l == NULL)
+		return EVH_NOMEM;
+	rc = listener_open(address, &fd, &s->addresses, why, CONF_WHY_BYTES);
+	if (rc != EVH_OK) {
+		free(l);
+		return rc;
+	}
+	l->server = s;
+	l->fd = fd;
+	s->listeners[s->listener_count] = loop_watch(s->loop, fd, on_connection, NULL, l);
+	if (s->listeners[s->listener_count] == NULL) {
+		(void)close(fd);
+		free(l);
+		return EVH_NOMEM;
+	}
+	s->listening[s->listener_count++] = l;
+	return EVH_OK;
+}
+
+static enum evh_rc
+make_vhost(struct server *s)
+{
+	/* keepalive is ours: the library would keep a sorted list with an entry
+	 * for every connection */
+	static const lws_retry_bo_t no_keepalive = { .secs_since_valid_ping = 0 };
+	struct lws_context_creation_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+	info.vhost_name = "evhub";
+	info.protocols = ws_protocols;
+	info.retry_and_idle_policy = &no_keepalive;
+	s->vhost = lws_create_vhost(loop_context(s->loop), &info);
+	return s->vhost != NULL ? EVH_OK : EVH_NOMEM;
+}
+
+enum evh_rc
+server_new(struct server **out, struct loop *loop, const struct conf *conf,
+	const struct server_handlers *handlers, char *why)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	enum evh_rc rc;
+
+	*out = NULL;
+	if (s == NULL)
+		return EVH_NOMEM;
+	s->loop = loop;
+	s->handlers = *handlers;
+	s->max_message = (size_t)conf->max_message_bytes;
+	s->spare_fd = dup(STDERR_FILENO);
+	s->listeners = calloc(conf->listen.count, sizeof(struct loop_fd *));
+	s->listening = calloc(conf->listen.count, sizeof(struct listening *));
+	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : make_vhost(s);
+	for (size_t i = 0; rc == EVH_OK && i < conf->listen.count; i++)
+		rc = listen_on(s, conf->listen.items[i], why);
+	if (rc != EVH_OK) {
+		server_stop_listening(s);
+		server_free(&s);
+		return rc;
+	}
+	*out = s;
+	return EVH_OK;
+}
+
+const char *
+server_addresses(const struct server *server)
+{
+	return server->addresses.data != NULL ? server->addresses.data : "";
+}
+
+void
+server_stop_listening(struct server *s)
+{
+	for (size_t i = 0; i < s->listener_count; i++) {
+		loop_unwatch(&s->listeners[i]);
+		free(s->listening[i]);
+	}
+	s->listener_count = 0;
+}
+
+void
+server_free(struct server **server)
+{
+	struct server *s = *server;
+
+	if (s == NULL)
+		return;
+	free(s->listeners);
+	free(s->listening);
+	buf_free(&s->addresses);
+	buf_free(&s->scratch);
+	if (s->spare_fd >= 0)
+		(void)close(s->spare_fd);
+	free(s);
+	*server = NULL;
+}
+
+/* What the hub does to connections */
+
+ptrdiff_t
+server_send(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct server_conn *conn = arg;
+	ssize_t n;
+
+	if (conn->closing)
+		return -1;
+	if (lws_partial_buffered(conn->wsi))
+		return 0;
+	/* past the library: it would keep a copy of what the socket does not
+	 * take, where a position in the log is enough */
+	do
+		n = send(conn->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return 0;
+	return n;
+}
+
+void
+server_queue(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct server_conn *conn = arg;
+
+	/* a raw write does not change the bytes */
+	if (!conn->closing &&
+		lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0)
+		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+}
+
+void
+server_want_writable(void *arg)
+{
+	struct server_conn *conn = arg;
+
+	if (!conn->closing)
+		(void)lws_callback_on_writable(conn->wsi);
+}
+
+/* The close frame is written here and not by lws_close_reason, because the
+ * library as Debian builds it (4.1.6 with libuv) hangs up instead of sending
+ * the frame: it closes a second time on purpose, to test itself. */
+void
+server_close(void *arg, uint16_t code, const char *reason)
+{
+	struct server_conn *conn = arg;
+	uint8_t frame[FRAME_HEADER_MAX + 2 + CLOSE_REASON_BYTES];
+	size_t len = reason != NULL ? strnlen(reason, CLOSE_REASON_BYTES - 1) : 0, n;
+
+	if (conn->closing)
+		return;
+	if (code == 0) {
+		conn->closing = true;
+		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+		return;
+	}
+	n = frame_header(frame, FRAME_CLOSE, 2 + len);
+	frame[n++] = (uint8_t)(code >> 8);
+	frame[n++] = (uint8_t)code;
+	if (len > 0)
+		memcpy(frame + n, reason, len);
+	server_queue(conn, frame, n + len);
+	conn->closing = true;
+	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_SECONDS);
+	(void)lws_rx_flow_control(conn->wsi, 1);
+}
+
+void
+server_ping(void *arg)
+{
+	struct server_conn *conn = arg;
+	unsigned char buffer[LWS_PRE + 1];
+
+	if (!conn->closing && !lws_partial_buffered(conn->wsi))
+		(void)lws_write(conn->wsi, buffer + LWS_PRE, 0, LWS_WRITE_PING);
+}
+
+void
+server_listen_to(void *arg, bool on)
+{
+	struct server_conn *conn = arg;
+
+	(void)lws_rx_flow_control(conn->wsi, on ? 1 : 0);
+}

@@ -1,0 +1,424 @@
+#include "wsd/store.h"
+
+#include "common/db.h"
+#include "common/log.h"
+#include "wsd/store_sql.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How many operations share a transaction at most. */
+#define BATCH_MAX 2000
+
+/* After a failed transaction, how long to wait before the next, ms. */
+#define RETRY_MS 200
+
+struct queue {
+	struct store_op *head, **tail;
+};
+
+struct store {
+	sqlite3 *db;
+	struct store_sql *sql;
+	pthread_t thread;
+	int fd; /* eventfd: something has completed */
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t wake;
+	struct queue waiting, completed;
+	size_t outstanding;    /* submitted and not told */
+	int64_t waiting_since; /* monotonic µs, 0: nothing waits */
+	enum evh_rc health;
+	bool stopping;
+	int64_t stop_at; /* monotonic µs: give up */
+};
+
+struct store_op *
+store_op_new(enum store_kind kind)
+{
+	struct store_op *op = calloc(1, sizeof(*op));
+
+	if (op != NULL)
+		op->kind = kind;
+	return op;
+}
+
+void
+store_op_free(struct store_op *op)
+{
+	if (op == NULL)
+		return;
+	switch (op->kind) {
+	case STORE_JOIN:
+		free(op->u.join.user_id);
+		free(op->u.join.username);
+		free(op->u.join.remote_addr);
+		free(op->u.join.user_agent);
+		event_types_free(&op->u.join.types);
+		break;
+	case STORE_PUBLISH:
+		free(op->u.publish.event_type);
+		free(op->u.publish.message);
+		free(op->u.publish.body);
+		free(op->u.publish.client_id);
+		free(op->u.publish.user_id);
+		free(op->u.publish.dedup_id);
+		break;
+	case STORE_LEAVE:
+	case STORE_TOUCH:
+	case STORE_STATUS:
+	case STORE_PURGE:
+		break;
+	}
+	free(op);
+}
+
+static void
+queue_init(struct queue *q)
+{
+	q->head = NULL;
+	q->tail = &q->head;
+}
+
+static void
+queue_push(struct queue *q, struct store_op *op)
+{
+	op->next = NULL;
+	*q->tail = op;
+	q->tail = &op->next;
+}
+
+/* Moves up to count operations from the front of one queue to the end of another. */
+static size_t
+queue_move(struct queue *to, struct queue *from, size_t count)
+{
+	size_t moved = 0;
+
+	while (from->head != NULL && moved < count) {
+		struct store_op *op = from->head;
+
+		from->head = op->next;
+		queue_push(to, op);
+		moved++;
+	}
+	if (from->head == NULL)
+		from->tail = &from->head;
+	return moved;
+}
+
+/* Another writer has the lock: ask again soon, whoever it is. */
+static int
+on_busy(void *arg, int count)
+{
+	struct timespec nap = { 0, count < 10 ? 200000 : 2000000 };
+
+	(void)arg;
+	(void)nanosleep(&nap, NULL);
+	return count < 200;
+}
+
+static bool
+transient(enum evh_rc rc)
+{
+	return rc == EVH_BUSY;
+}
+
+/* One transaction with all of these.  On failure everything is undone and
+ * the rc returned is that of the database. */
+static enum evh_rc
+run_batch(struct store *s, struct queue *batch)
+{
+	enum evh_rc rc = store_sql_begin(s->sql);
+
+	if (rc != EVH_OK)
+		return rc;
+	for (struct store_op *op = batch->head; rc == EVH_OK && op != NULL; op = op->next)
+		rc = store_sql_run(s->sql, op);
+	if (rc == EVH_OK)
+		rc = store_sql_commit(s->sql);
+	if (rc != EVH_OK)
+		store_sql_rollback(s->sql);
+	return rc;
+}
+
+/* What must come true in the end is not given up when the disk is full: the
+ * rows of clients that have gone. */
+static bool
+must_happen(const struct store_op *op)
+{
+	return op->kind == STORE_LEAVE;
+}
+
+/* The batch could not be written: answers those that wait for an answer and
+ * keeps the rest for the next time. */
+static void
+fail_batch(struct store *s, struct queue *batch, enum evh_rc rc)
+{
+	struct queue kept;
+
+	queue_init(&kept);
+	while (batch->head != NULL) {
+		struct store_op *op = batch->head;
+
+		batch->head = op->next;
+		op->rc = rc;
+		queue_push(must_happen(op) ? &kept : &s->completed, op);
+	}
+	queue_init(batch);
+	(void)queue_move(&kept, &s->waiting, SIZE_MAX);
+	(void)queue_move(&s->waiting, &kept, SIZE_MAX);
+}
+
+static void
+signal_completions(struct store *s)
+{
+	uint64_t one = 1;
+
+	while (write(s->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void
+set_health(struct store *s, enum evh_rc rc)
+{
+	if (rc == s->health)
+		return;
+	if (rc == EVH_OK)
+		log_info("database_writable", "was=\"%s\"", evh_rc_name(s->health));
+	else
+		log_error("database_not_writable", "reason=\"%s\" detail=\"%s\"", evh_rc_name(rc),
+			sqlite3_errmsg(s->db));
+	s->health = rc;
+}
+
+/* Waits for work.  False when it is time to end.  Called with the lock. */
+static bool
+wait_for_work(struct store *s)
+{
+	while (s->waiting.head == NULL && !s->stopping)
+		(void)pthread_cond_wait(&s->wake, &s->lock);
+	if (s->stopping && (s->waiting.head == NULL || clock_mono_us() > s->stop_at))
+		return false;
+	return true;
+}
+
+static void
+nap(struct store *s, int ms)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ms * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	(void)pthread_cond_timedwait(&s->wake, &s->lock, &until);
+}
+
+static void *
+writer(void *arg)
+{
+	struct store *s = arg;
+	struct queue batch;
+
+	queue_init(&batch);
+	(void)pthread_mutex_lock(&s->lock);
+	while (wait_for_work(s)) {
+		enum evh_rc rc;
+
+		(void)queue_move(&batch, &s->waiting, BATCH_MAX);
+		(void)pthread_mutex_unlock(&s->lock);
+		rc = run_batch(s, &batch);
+		(void)pthread_mutex_lock(&s->lock);
+		set_health(s, rc);
+		if (rc == EVH_OK) {
+			(void)queue_move(&s->completed, &batch, SIZE_MAX);
+		} else if (transient(rc)) {
+			/* put it back at the front and try again */
+			(void)queue_move(&batch, &s->waiting, SIZE_MAX);
+			(void)queue_move(&s->waiting, &batch, SIZE_MAX);
+		} else {
+			fail_batch(s, &batch, rc);
+		}
+		if (s->completed.head != NULL)
+			signal_completions(s);
+		if (rc == EVH_OK)
+			s->waiting_since = s->waiting.head != NULL ? clock_mono_us() : 0;
+		else if (!transient(rc) && !s->stopping)
+			nap(s, RETRY_MS);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static enum evh_rc
+start_thread(struct store *s)
+{
+	sigset_t all, before;
+	int failed;
+
+	/* signals are for the service loop */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&s->thread, NULL, writer, s);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed != 0 ? EVH_NOMEM : EVH_OK;
+}
+
+static void
+destroy(struct store *s)
+{
+	store_sql_free(&s->sql);
+	db_close(&s->db);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	while (s->waiting.head != NULL) {
+		struct store_op *op = s->waiting.head;
+
+		s->waiting.head = op->next;
+		store_op_free(op);
+	}
+	while (s->completed.head != NULL) {
+		struct store_op *op = s->completed.head;
+
+		s->completed.head = op->next;
+		store_op_free(op);
+	}
+	(void)pthread_cond_destroy(&s->wake);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+enum evh_rc
+store_start(struct store **out, const struct conf *conf, char *why)
+{
+	struct db_options options = { .path = conf->database,
+		.mode = DB_READ_WRITE,
+		.full_sync = conf->synchronous == CONF_SYNC_FULL,
+		.triggers = false,
+		.busy_ms = 10000 };
+	struct store *s = calloc(1, sizeof(*s));
+	pthread_condattr_t attr;
+	enum evh_rc rc;
+
+	*out = NULL;
+	if (s == NULL)
+		return EVH_NOMEM;
+	queue_init(&s->waiting);
+	queue_init(&s->completed);
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->wake, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = s->fd < 0 ? EVH_IO : db_open(&options, &s->db, why);
+	if (rc == EVH_OK) {
+		(void)sqlite3_busy_handler(s->db, on_busy, NULL);
+		rc = store_sql_new(&s->sql, s->db, conf->name);
+	}
+	if (rc == EVH_OK)
+		rc = start_thread(s);
+	if (rc != EVH_OK) {
+		destroy(s);
+		return rc;
+	}
+	*out = s;
+	return EVH_OK;
+}
+
+int
+store_fd(const struct store *store)
+{
+	return store->fd;
+}
+
+void
+store_submit(struct store *s, struct store_op *op)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	if (s->waiting_since == 0)
+		s->waiting_since = clock_mono_us();
+	queue_push(&s->waiting, op);
+	s->outstanding++;
+	(void)pthread_cond_signal(&s->wake);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+void
+store_completions(struct store *s)
+{
+	struct queue done;
+	uint64_t count;
+
+	(void)!read(s->fd, &count, sizeof(count));
+	queue_init(&done);
+	(void)pthread_mutex_lock(&s->lock);
+	s->outstanding -= queue_move(&done, &s->completed, SIZE_MAX);
+	(void)pthread_mutex_unlock(&s->lock);
+	while (done.head != NULL) {
+		struct store_op *op = done.head;
+
+		done.head = op->next;
+		if (op->done != NULL)
+			op->done(op->arg, op);
+		else
+			store_op_free(op);
+	}
+}
+
+int64_t
+store_waiting_us(struct store *s)
+{
+	int64_t since;
+
+	(void)pthread_mutex_lock(&s->lock);
+	since = s->waiting_since;
+	(void)pthread_mutex_unlock(&s->lock);
+	return since == 0 ? 0 : clock_mono_us() - since;
+}
+
+enum evh_rc
+store_health(struct store *s)
+{
+	enum evh_rc health;
+
+	(void)pthread_mutex_lock(&s->lock);
+	health = s->health;
+	(void)pthread_mutex_unlock(&s->lock);
+	return transient(health) ? EVH_OK : health;
+}
+
+bool
+store_busy(struct store *s)
+{
+	bool busy;
+
+	(void)pthread_mutex_lock(&s->lock);
+	busy = s->outstanding > 0;
+	(void)pthread_mutex_unlock(&s->lock);
+	return busy;
+}
+
+void
+store_stop(struct store **store, int grace_ms)
+{
+	struct store *s = *store;
+
+	if (s == NULL)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	s->stop_at = clock_mono_us() + (int64_t)grace_ms * 1000;
+	(void)pthread_cond_signal(&s->wake);
+	(void)pthread_mutex_unlock(&s->lock);
+	(void)pthread_join(s->thread, NULL);
+	store_completions(s);
+	destroy(s);
+	*store = NULL;
+}
