@@ -207,13 +207,13 @@ loop_free(struct loop **loop)
 		return;
 	*loop = NULL;
 	lws_context_destroy(l->context);
-	if (l->kind != CONF_LOOP_POLL) {
-		/* closing takes turns of the loop; then the library is asked
-		 * again to free the rest */
+	if (l->kind == CONF_LOOP_AUTO || l->kind == CONF_LOOP_UV) {
+		/* libuv closes its handles in turns of the loop; then the library
+		 * is asked again, to free the rest */
 		run_lent(l);
 		lws_context_destroy(l->context);
-		take_back(l);
 	}
+	take_back(l);
 	free(l);
 }
 
