@@ -9,7 +9,7 @@
 struct target *
 target_client(const uint8_t id[EVH_UUID_BYTES])
 {
-	struct target *t = calloc(1, sizeof(*t));
+	struct target *t = calloc(1, sizeof(*t) + 1);
 
 	if (t != NULL) {
 		t->one_client = true;

@@ -22,7 +22,7 @@
 struct target {
 	bool one_client; /* else: one user */
 	uint8_t client[EVH_UUID_BYTES];
-	char user[];
+	char user[]; /* "" when it is one client */
 };
 
 struct target *target_client(const uint8_t id[EVH_UUID_BYTES]);
