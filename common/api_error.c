@@ -20,8 +20,11 @@ push(struct api_error *e, int code, const char *error, const char *path, const c
 	buf_puts(&e->stack, "}");
 }
 
+static void
+format(char *text, size_t size, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+
 /* Formats into text; what does not fit is cut between two characters. */
-__attribute__((format(printf, 3, 0))) static void
+static void
 format(char *text, size_t size, const char *fmt, va_list ap)
 {
 	size_t len, valid;

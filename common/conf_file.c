@@ -21,6 +21,9 @@ static struct {
 } reading;
 
 static void
+on_parse_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+static void
 on_parse_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	int n = 0;

@@ -150,14 +150,18 @@ static enum evh_rc
 identify(sqlite3 *db, bool may_write, int64_t *version, char why[DB_WHY_BYTES])
 {
 	int64_t app = 0, tables = 0;
-	enum evh_rc rc = query_int(db, "PRAGMA application_id", &app);
+	enum evh_rc rc = db_exec(db, "BEGIN"); /* another may be creating it: see all of that or none */
 
+	if (rc == EVH_OK)
+		rc = query_int(db, "PRAGMA application_id", &app);
 	if (rc == EVH_OK)
 		rc = query_int(db, "PRAGMA user_version", version);
 	if (rc == EVH_OK)
 		rc = query_int(db, "SELECT count(*) FROM sqlite_master", &tables);
+	if (rc == EVH_OK)
+		rc = db_exec(db, "COMMIT");
 	if (rc != EVH_OK)
-		return rc;
+		return rc; /* and the connection is closed */
 	if (app != APPLICATION_ID && (app != 0 || tables != 0)) {
 		(void)snprintf(why, DB_WHY_BYTES, "it is the database of another program");
 		return EVH_FOREIGN;

@@ -1,0 +1,11 @@
+# What an operator copies; nothing here is put where a server would read it.
+dist_doc_DATA += %D%/evhub.conf
+
+lighttpdexampledir = $(docdir)/lighttpd
+dist_lighttpdexample_DATA = %D%/lighttpd/evhub.conf
+
+apacheexampledir = $(docdir)/apache
+dist_apacheexample_DATA = %D%/apache/evhub.conf %D%/apache/evhub-cgi.conf
+
+nginxexampledir = $(docdir)/nginx
+dist_nginxexample_DATA = %D%/nginx/evhub.conf

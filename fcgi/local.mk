@@ -24,3 +24,13 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 
 %C%_evhub_fcgi_SOURCES = %D%/main.c
 %C%_evhub_fcgi_LDADD = %D%/libevhub-fcgi.a $(COMMON_LIBS) $(FCGI_LIBS)
+
+# Its unit tests; UNIT_CFLAGS and UNIT_LIBS are those of tests/unit/.
+FCGI_UNIT_TESTS = tests/unit/test_fcgi_daemon_link tests/unit/test_fcgi_request
+check_PROGRAMS += $(FCGI_UNIT_TESTS)
+TESTS += $(FCGI_UNIT_TESTS)
+
+tests_unit_test_fcgi_daemon_link_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_fcgi_daemon_link_LDADD = %D%/libevhub-fcgi.a $(UNIT_LIBS)
+tests_unit_test_fcgi_request_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_fcgi_request_LDADD = %D%/libevhub-fcgi.a $(UNIT_LIBS)

@@ -49,6 +49,8 @@ struct server {
 	pthread_mutex_t mutex; /* guards running */
 	pthread_cond_t ended;
 	int64_t running; /* threads */
+	pthread_t *threads;
+	int64_t started;
 };
 
 static size_t
@@ -144,26 +146,27 @@ work(void *arg)
 	return NULL;
 }
 
-static int64_t
+/* False if there is not even one. */
+static bool
 start_threads(struct server *s)
 {
-	int64_t started = 0;
+	int error = 0;
 
+	s->threads = calloc((size_t)s->conf->fcgi_threads, sizeof(*s->threads));
+	if (s->threads == NULL)
+		return false;
 	(void)pthread_mutex_lock(&s->mutex);
-	for (; started < s->conf->fcgi_threads; started++) {
-		pthread_t thread;
-		int error = pthread_create(&thread, NULL, work, s);
-
-		if (error != 0) {
-			log_error("thread_failed", "number=%lld reason=\"%s\"", (long long)started,
+	while (error == 0 && s->started < s->conf->fcgi_threads) {
+		error = pthread_create(&s->threads[s->started], NULL, work, s);
+		if (error == 0)
+			s->started++;
+		else
+			log_error("thread_failed", "number=%lld reason=\"%s\"", (long long)s->started,
 				strerror(error));
-			break;
-		}
-		(void)pthread_detach(thread);
 	}
-	s->running = started;
+	s->running = s->started;
 	(void)pthread_mutex_unlock(&s->mutex);
-	return started;
+	return s->started > 0;
 }
 
 /* Waits until every thread has ended.  False if some hang. */
@@ -182,6 +185,8 @@ stop_threads(struct server *s)
 		;
 	all = s->running == 0;
 	(void)pthread_mutex_unlock(&s->mutex);
+	for (int64_t i = 0; all && i < s->started; i++)
+		(void)pthread_join(s->threads[i], NULL);
 	return all;
 }
 
@@ -198,12 +203,12 @@ serve(struct server *s)
 	(void)sigaddset(&signals, SIGUSR1);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (flags < 0 || fcntl(s->listener.fd, F_SETFL, flags | O_NONBLOCK) != 0 || pipe(s->stop) != 0 ||
-		start_threads(s) == 0) {
+		!start_threads(s)) {
 		log_error("start_failed", "reason=\"%s\"", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	log_info("started", "version=%s threads=%lld database=%s", PACKAGE_VERSION,
-		(long long)s->running, s->conf->database);
+		(long long)s->started, s->conf->database);
 	(void)sigwait(&signals, &signo);
 	log_info("stopping", "signal=%d", signo);
 	if (!stop_threads(s)) {
@@ -233,6 +238,7 @@ run_fastcgi(const struct conf *conf, bool inherited)
 	s.finish_backlog = s.listener.path != NULL;
 	status = serve(&s);
 	listener_close(&s.listener);
+	free(s.threads);
 	return status;
 }
 

@@ -114,6 +114,37 @@ op_sync(struct request *q)
 	control_try_sync(q->reply, (uint64_t)n, all);
 }
 
+/* Hands an event that is not persistent to the live clients. */
+static enum evh_rc
+pass_on(const struct control_setup *setup, struct hub_event *event, char id[EVH_ID_TEXT])
+{
+	char stamp[CLOCK_TEXT_BYTES];
+
+	clock_format(clock_now_us(), stamp);
+	event->timestamp = stamp;
+	return hub_append(setup->hub, event, id);
+}
+
+/* Its turn has come: what was asked for before it is committed. */
+static enum evh_rc
+pass_on_late(const struct control_setup *setup, const struct store_op *op, char id[EVH_ID_TEXT])
+{
+	struct hub_event event = { .event_type = op->u.publish.event_type,
+		.message = op->u.publish.message,
+		.message_len = op->u.publish.message_len,
+		.body = op->u.publish.body,
+		.body_len = op->u.publish.body_len,
+		.client_id = op->u.publish.client_id,
+		.user_id = op->u.publish.user_id };
+	enum evh_rc rc;
+	bool all;
+
+	(void)setup->sync(setup->arg, &all);
+	rc = pass_on(setup, &event, id);
+	hub_flush(setup->hub);
+	return rc;
+}
+
 static void
 on_published(void *arg, struct store_op *op)
 {
@@ -122,7 +153,13 @@ on_published(void *arg, struct store_op *op)
 	struct json_slice rid = kept_rid(r, &keep);
 	char id[EVH_ID_TEXT];
 
-	if (r->conn != NULL && op->rc == EVH_OK) {
+	if (r->conn != NULL && op->rc == EVH_OK && op->u.publish.passing) {
+		op->rc = pass_on_late(&r->conn->control->setup, op, id);
+		begin(r, op->rc == EVH_OK, rid);
+		buf_printf(&r->text, op->rc == EVH_OK ? ",\"id\":\"%s\"" : ",\"error\":\"%s\"",
+			op->rc == EVH_OK ? id : evh_rc_name(op->rc));
+		finish(r);
+	} else if (r->conn != NULL && op->rc == EVH_OK) {
 		(void)evh_id_format(id, hub_epoch(r->conn->control->setup.hub), op->u.publish.seq, 0);
 		begin(r, true, rid);
 		buf_printf(&r->text, ",\"id\":\"%s\"%s", id,
@@ -149,7 +186,7 @@ copy(const char *text, size_t len)
 }
 
 static void
-publish_stored(struct request *q, const struct event_input *e)
+publish_stored(struct request *q, const struct event_input *e, bool passing)
 {
 	struct store_op *op = store_op_new(STORE_PUBLISH);
 	bool complete;
@@ -158,6 +195,7 @@ publish_stored(struct request *q, const struct event_input *e)
 		fail(q->reply, q->rid, "out of memory", "");
 		return;
 	}
+	op->u.publish.passing = passing;
 	op->u.publish.event_type = strdup(e->event_type);
 	op->u.publish.message = copy(e->message != NULL ? e->message : "", e->message_len);
 	op->u.publish.message_len = e->message_len;
@@ -189,19 +227,21 @@ publish_stored(struct request *q, const struct event_input *e)
 static void
 publish_passing(struct request *q, const struct event_input *e)
 {
-	char stamp[CLOCK_TEXT_BYTES], id[EVH_ID_TEXT];
 	struct hub_event event = { .event_type = e->event_type,
-		.timestamp = stamp,
 		.message = e->message != NULL ? e->message : "",
 		.message_len = e->message_len,
 		.body = e->body.at,
 		.body_len = e->body.len,
 		.client_id = e->client_id,
 		.user_id = e->user_id };
+	char id[EVH_ID_TEXT];
 	enum evh_rc rc;
 
-	clock_format(clock_now_us(), stamp);
-	rc = hub_append(q->conn->control->setup.hub, &event, id);
+	if (q->conn->waiting > 1) { /* must not overtake what is being committed */
+		publish_stored(q, e, true);
+		return;
+	}
+	rc = pass_on(&q->conn->control->setup, &event, id);
 	if (rc != EVH_OK) {
 		fail(q->reply, q->rid, "cannot publish: ", evh_rc_name(rc));
 		return;
@@ -237,7 +277,7 @@ op_publish(struct request *q)
 	if (type == NULL)
 		fail(q->reply, q->rid, "event_type: no such event type: ", event.event_type);
 	else if (type->persistent)
-		publish_stored(q, &event);
+		publish_stored(q, &event, false);
 	else
 		publish_passing(q, &event);
 }

@@ -1,0 +1,56 @@
+# One program for each module; they run in parallel, each in a directory of its own.
+
+check_LIBRARIES = %D%/libunit.a
+%C%_libunit_a_SOURCES = %D%/unit.c %D%/unit.h
+%C%_libunit_a_CFLAGS = $(UNIT_CFLAGS)
+
+UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_LIBS = %D%/libunit.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS = \
+	%D%/test_api_error \
+	%D%/test_auth \
+	%D%/test_buf \
+	%D%/test_clock \
+	%D%/test_conf \
+	%D%/test_db \
+	%D%/test_event \
+	%D%/test_event_types \
+	%D%/test_ids \
+	%D%/test_json \
+	%D%/test_log \
+	%D%/test_man \
+	%D%/test_schema \
+	%D%/test_sql_scripts
+
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+
+%C%_test_api_error_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_api_error_LDADD = $(UNIT_LIBS)
+%C%_test_auth_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_auth_LDADD = $(UNIT_LIBS)
+%C%_test_buf_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_buf_LDADD = $(UNIT_LIBS)
+%C%_test_clock_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_clock_LDADD = $(UNIT_LIBS)
+%C%_test_conf_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_conf_LDADD = $(UNIT_LIBS)
+%C%_test_db_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_db_LDADD = $(UNIT_LIBS)
+%C%_test_event_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_event_LDADD = $(UNIT_LIBS)
+%C%_test_event_types_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_event_types_LDADD = $(UNIT_LIBS)
+%C%_test_ids_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_ids_LDADD = $(UNIT_LIBS)
+%C%_test_json_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_json_LDADD = $(UNIT_LIBS)
+%C%_test_log_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_log_LDADD = $(UNIT_LIBS)
+%C%_test_man_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_man_LDADD = $(UNIT_LIBS)
+%C%_test_schema_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_schema_LDADD = $(UNIT_LIBS)
+%C%_test_sql_scripts_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_sql_scripts_LDADD = $(UNIT_LIBS)
