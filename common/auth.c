@@ -232,9 +232,10 @@ auth_check(struct auth *auth, const char *authorization, const char *api_key, st
 	if (token == NULL && api_key == NULL)
 		return refuse(e, "missing_credential", "authorization",
 			"send Authorization: Bearer <token> or X-Api-Key: <key>");
-	rc = token != NULL ? check_one(auth, "token", "authorization", token, who, e)
-			   : check_one(auth, "key", "x-api-key", api_key, who, e);
-	if (rc != EVH_OK || token == NULL || api_key == NULL)
+	if (token == NULL)
+		return check_one(auth, "key", "x-api-key", api_key, who, e);
+	rc = check_one(auth, "token", "authorization", token, who, e);
+	if (rc != EVH_OK || api_key == NULL)
 		return rc;
 
 	/* both: each must be valid and name the same user */

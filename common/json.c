@@ -218,3 +218,14 @@ json_type_name(struct json_object *o)
 	}
 	return "unknown";
 }
+
+const char *
+json_plain_string(struct json_object *o)
+{
+	const char *text;
+
+	if (!json_object_is_type(o, json_type_string))
+		return NULL;
+	text = json_object_get_string(o);
+	return strlen(text) == (size_t)json_object_get_string_len(o) ? text : NULL;
+}

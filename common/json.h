@@ -38,6 +38,10 @@ struct json_slice json_element(struct json_slice text, size_t index);
  * previous.at == NULL.  at == NULL at the end. */
 struct json_slice json_next(struct json_slice text, struct json_slice previous);
 
+/* The text of a string that C can read: NULL if o is no string, or has U+0000
+ * in it.  Belongs to o. */
+const char *json_plain_string(struct json_object *o);
+
 /* A word for the JSON type of o (which may be NULL), for messages. */
 const char *json_type_name(struct json_object *o);
 

@@ -395,11 +395,12 @@ dispatch(struct request *q)
 		return;
 	}
 	q->rid = json_member(q->text, "rid");
-	if (!json_object_object_get_ex(q->o, "op", &v) || !json_object_is_type(v, json_type_string)) {
+	(void)json_object_object_get_ex(q->o, "op", &v);
+	name = json_plain_string(v);
+	if (name == NULL) {
 		fail(q->reply, q->rid, "op: is missing or not a string", "");
 		return;
 	}
-	name = json_object_get_string(v);
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		if (strcmp(ops[i].name, name) != 0)
 			continue;

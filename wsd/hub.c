@@ -293,8 +293,21 @@ hub_types_json(struct hub *hub, const struct client *c, struct buf *out)
 	free(types);
 }
 
+static void
+names_json(const struct event_types *types, struct buf *out)
+{
+	buf_add(out, "[", 1);
+	for (size_t i = 0; i < types->count; i++) {
+		if (i > 0)
+			buf_add(out, ",", 1);
+		buf_json_string(out, types->names[i], strlen(types->names[i]));
+	}
+	buf_add(out, "]", 1);
+}
+
 void
-hub_welcome(struct hub *hub, struct client *c, uint64_t start_seq, bool resumed, const char *reason)
+hub_welcome(struct hub *hub, struct client *c, const struct event_types *types, uint64_t start_seq,
+	bool resumed, const char *reason)
 {
 	static const char text[] = "WebSocket connection established subscribed to global by default";
 	struct buf body = BUF_INIT;
@@ -313,7 +326,7 @@ hub_welcome(struct hub *hub, struct client *c, uint64_t start_seq, bool resumed,
 	}
 	evh_uuid_format(c->id, client_id);
 	buf_printf(&body, "{\"client_id\":\"%s\",\"subscriptions\":", client_id);
-	hub_types_json(hub, c, &body);
+	names_json(types, &body);
 	buf_printf(&body, ",\"resumed\":%s", resumed ? "true" : "false");
 	if (reason != NULL)
 		buf_printf(&body, ",\"reason\":\"%s\"", reason);

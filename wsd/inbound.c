@@ -56,8 +56,8 @@ member(struct json_object *o, const char *name, bool *wrong)
 	*wrong = false;
 	if (!json_object_object_get_ex(o, name, &v) || v == NULL)
 		return NULL;
-	*wrong = !json_object_is_type(v, json_type_string);
-	return *wrong ? NULL : json_object_get_string(v);
+	*wrong = json_plain_string(v) == NULL;
+	return json_plain_string(v);
 }
 
 static void
@@ -69,7 +69,7 @@ answer_object(struct json_object *o, const char *client_id, bool (*known)(void *
 	const char *id = member(o, "id", &wrong), *name, *message;
 
 	if (wrong || (id != NULL && strlen(id) > INBOUND_REF_MAX)) {
-		say_error(reply, "invalid message: id must be a string of at most 128 bytes", "");
+		say_error(reply, "invalid message: id must be a string of at most 255 bytes", "");
 		return;
 	}
 	if (id != NULL)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define INBOUND_REF_MAX 128
+#define INBOUND_REF_MAX 255
 
 /* The answer to one message.  id, timestamp and client_id are the hub's. */
 struct inbound_reply {

@@ -9,10 +9,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* Handshake headers: as much as we take, and then some to say "too much" to
- * those who send more.  Allocated per handshake in progress. */
-#define HEADER_BYTES (128 * 1024)
-
 /* Seconds a peer may take over its handshake. */
 #define HANDSHAKE_SECONDS 10
 
@@ -140,7 +136,7 @@ create(struct loop *l, unsigned fds)
 		info.foreign_loops = &lent;
 	info.port = CONTEXT_PORT_NO_LISTEN;
 	info.fd_limit_per_thread = fds;
-	info.max_http_header_data2 = HEADER_BYTES;
+	info.max_http_header_data2 = LOOP_HEADER_BYTES;
 	info.max_http_header_pool2 = fds;
 	info.timeout_secs = HANDSHAKE_SECONDS;
 	info.gid = -1;

@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The longest request header of a handshake.  The library counts the length of
+ * one header in 16 bits, so it must be less than 64 KiB. */
+#define LOOP_HEADER_BYTES (60 * 1024)
+
 struct lws_context;
 struct loop;
 struct loop_fd;

@@ -25,6 +25,7 @@
 
 /* The values of all headers that we look at, together. */
 #define HEADERS_MAX (16 * 1024)
+#define TOO_LONG "the request header is longer than 16 KiB"
 
 /* Seconds a peer has to take our close frame and answer it. */
 #define CLOSE_SECONDS 5
@@ -55,6 +56,7 @@ struct server_conn {
 	char *part; /* of a message that comes in pieces */
 	uint32_t part_len;
 	int fd;
+	bool answered; /* a request was looked at */
 	bool closing;
 };
 
@@ -190,7 +192,7 @@ read_request(struct server *s, struct lws *wsi, const char *upgrade, const char 
 	r->path = uri != NULL ? uri : "";
 	if (headers_length(wsi) > HEADERS_MAX) {
 		r->too_large = true;
-		r->bad = "the request header is longer than 16 KiB";
+		r->bad = TOO_LONG;
 		return;
 	}
 	if (!buf_reserve(&s->scratch,
@@ -215,31 +217,40 @@ read_request(struct server *s, struct lws *wsi, const char *upgrade, const char 
 	read_args(s, wsi, r);
 }
 
-/* Writes the whole refusal; the connection closes behind it. */
 static void
-refuse(struct lws *wsi, const struct api_error *e)
+write_refusal(struct buf *out, const struct api_error *e)
 {
-	struct buf body = BUF_INIT, out = BUF_INIT;
+	struct buf body = BUF_INIT;
 	int code = e->code != 0 ? e->code : 500;
 
 	api_error_json(e, &body);
-	buf_printf(&out,
+	buf_printf(out,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
 		"Cache-Control: no-store\r\nConnection: close\r\n",
 		code, api_status_text(code), body.len);
 	if (code == 400)
-		buf_puts(&out, "Sec-WebSocket-Version: 13\r\n"); /* RFC 6455 section 4.2.2 */
+		buf_puts(out, "Sec-WebSocket-Version: 13\r\n"); /* RFC 6455 section 4.2.2 */
 	if (code == 401)
-		buf_puts(&out, "WWW-Authenticate: Bearer\r\n");
+		buf_puts(out, "WWW-Authenticate: Bearer\r\n");
 	if (code == 405)
-		buf_puts(&out, "Allow: GET\r\n");
+		buf_puts(out, "Allow: GET\r\n");
 	if (code == 503 || code == 429)
-		buf_puts(&out, "Retry-After: 2\r\n");
-	buf_puts(&out, "\r\n");
-	buf_add(&out, body.data, body.len);
+		buf_puts(out, "Retry-After: 2\r\n");
+	buf_puts(out, "\r\n");
+	buf_add(out, body.data, body.len);
+	out->failed = out->failed || body.failed;
+	buf_free(&body);
+}
+
+/* The connection closes behind it. */
+static void
+refuse(struct lws *wsi, const struct api_error *e)
+{
+	struct buf out = BUF_INIT;
+
+	write_refusal(&out, e);
 	if (!out.failed)
 		(void)lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_HTTP_FINAL);
-	buf_free(&body);
 	buf_free(&out);
 }
 
@@ -260,6 +271,30 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 		refuse(wsi, &e);
 	api_error_free(&e);
 	return accepted ? 0 : -1;
+}
+
+/* The library hangs up without a word on a header longer than it holds, so
+ * what has come by now is looked at first: true if it was refused here. */
+static bool
+refuse_long_header(int fd)
+{
+	static char head[HEADERS_MAX + 4096];
+	struct api_error e = API_ERROR_INIT;
+	struct buf out = BUF_INIT;
+	ssize_t n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+
+	if (n <= HEADERS_MAX || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
+		return false;
+	/* closing with something unread would take the answer away again */
+	for (int i = 0; i < 32 && n > 0; i++)
+		n = recv(fd, head, sizeof(head), MSG_DONTWAIT);
+	api_error_fail(&e, 431, "header_too_large", "header", TOO_LONG);
+	write_refusal(&out, &e);
+	if (!out.failed)
+		(void)send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_free(&out);
+	api_error_free(&e);
+	return true;
 }
 
 /* Messages */
@@ -437,7 +472,11 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0) {
+		if (fd >= 0 && refuse_long_header(fd)) {
+			log_info("refused", "status=431 remote_addr=%s path= reason=\"%s\"", peer,
+				TOO_LONG);
+			(void)close(fd);
+		} else if (fd >= 0) {
 			adopt(l->server, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			refuse_for_lack(l->server, l->fd);
@@ -626,10 +665,12 @@ void
 server_ping(void *arg)
 {
 	struct server_conn *conn = arg;
-	unsigned char buffer[LWS_PRE + 1];
+	/* with a payload: the library does not tell of pongs without one */
+	unsigned char buffer[LWS_PRE + 4];
 
+	memcpy(buffer + LWS_PRE, "ping", 4);
 	if (!conn->closing && !lws_partial_buffered(conn->wsi))
-		(void)lws_write(conn->wsi, buffer + LWS_PRE, 0, LWS_WRITE_PING);
+		(void)lws_write(conn->wsi, buffer + LWS_PRE, 4, LWS_WRITE_PING);
 }
 
 void

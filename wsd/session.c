@@ -591,7 +591,8 @@ on_joined(void *arg, struct store_op *op)
 		log_debug("client_joined", "client_id=%s user_id=%s remote_addr=%s", id,
 			c->user->user_id, op->u.join.remote_addr);
 		schedule(s, c);
-		hub_welcome(s->hub, c, op->u.join.start_seq, op->u.join.resumed == RESUME_OK, reason);
+		hub_welcome(s->hub, c, &op->u.join.types, op->u.join.start_seq,
+			op->u.join.resumed == RESUME_OK, reason);
 		answer_early(s, c);
 	}
 	store_op_free(op);

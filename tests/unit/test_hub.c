@@ -246,6 +246,7 @@ read_frames(const struct world *w, struct sock *s)
 static void
 enter(struct world *w, struct sock *s, unsigned mask, uint64_t start)
 {
+	static const struct event_types none = EVENT_TYPES_INIT;
 	uint32_t numbers[TYPES], count = 0;
 
 	memset(s, 0, sizeof(*s));
@@ -264,7 +265,7 @@ enter(struct world *w, struct sock *s, unsigned mask, uint64_t start)
 	s->last_seq = start;
 	s->window = (size_t)rand() % 4000;
 	s->client->group = grouping_enter(hub_grouping(w->hub), numbers, count);
-	hub_welcome(w->hub, s->client, start, true, NULL);
+	hub_welcome(w->hub, s->client, &none, start, true, NULL);
 }
 
 static void

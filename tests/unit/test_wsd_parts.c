@@ -25,7 +25,8 @@ test_frame_header_lengths(void **state)
 		uint64_t len;
 		size_t header;
 		uint8_t second;
-	} cases[] = { { 0, 2, 0 }, { 125, 2, 125 }, { 126, 4, 126 }, { 65535, 4, 126 }, { 65536, 10, 127 } };
+	} cases[] = { { 0, 2, 0 }, { 125, 2, 125 }, { 126, 4, 126 }, { 65535, 4, 126 },
+		{ 65536, 10, 127 } };
 	uint8_t out[FRAME_HEADER_MAX];
 
 	(void)state;
@@ -45,15 +46,23 @@ test_frame_header_lengths(void **state)
 static void
 test_message_members_in_order(void **state)
 {
-	struct message m = { .id = "e-1", .ref_id = "r", .event_type = "t", .timestamp = "T", .text = "a\"b",
-		.text_len = 3, .body = "{\"n\":1.10}", .body_len = 10, .client_id = "c" };
+	struct message m = { .id = "e-1",
+		.ref_id = "r",
+		.event_type = "t",
+		.timestamp = "T",
+		.text = "a\"b",
+		.text_len = 3,
+		.body = "{\"n\":1.10}",
+		.body_len = 10,
+		.client_id = "c" };
 	struct buf b = BUF_INIT;
 	struct frame *f = frame_new(&m);
 
 	(void)state;
 	message_json(&b, &m);
-	assert_string_equal(b.data, "{\"id\":\"e-1\",\"ref_id\":\"r\",\"event_type\":\"t\",\"timestamp\":\"T\","
-				    "\"message\":\"a\\\"b\",\"body\":{\"n\":1.10},\"client_id\":\"c\"}");
+	assert_string_equal(b.data,
+		"{\"id\":\"e-1\",\"ref_id\":\"r\",\"event_type\":\"t\",\"timestamp\":\"T\","
+		"\"message\":\"a\\\"b\",\"body\":{\"n\":1.10},\"client_id\":\"c\"}");
 	assert_int_equal(f->len, b.len + 2);
 	assert_memory_equal(f->bytes + 2, b.data, b.len);
 	free(f);
@@ -177,7 +186,8 @@ test_remote_address(void **state)
 		{ "192.0.2.1", "203.0.113.5", 0, "192.0.2.1" }, /* anybody can write that */
 		{ "127.0.0.1", "203.0.113.5", 0, "203.0.113.5" },
 		{ "unix", "203.0.113.5", 0, "203.0.113.5" },
-		{ "::1", "1.2.3.4, 203.0.113.5", 0, "203.0.113.5" }, /* the right one is the proxy's word */
+		{ "::1", "1.2.3.4, 203.0.113.5", 0,
+			"203.0.113.5" }, /* the right one is the proxy's word */
 		{ "127.0.0.1", "203.0.113.5, 127.0.0.1", 0, "203.0.113.5" },
 		{ "127.0.0.1", "garbage", 0, "127.0.0.1" },
 		{ "127.0.0.1", "203.0.113.5, garbage", 0, "127.0.0.1" },
@@ -236,7 +246,8 @@ test_inbound(void **state)
 		const char *text, *event_type, *message, *ref_id, *body;
 	} cases[] = {
 		{ "{\"event_type\":\"health\",\"message\":\"ping\"}", "health", "pong", "", "" },
-		{ "{\"event_type\":\" HEALTH \",\"message\":\"Ping\",\"id\":\"7\"}", "health", "pong", "7", "" },
+		{ "{\"event_type\":\" HEALTH \",\"message\":\"Ping\",\"id\":\"7\"}", "health", "pong",
+			"7", "" },
 		{ "{\"event_type\":\"system\",\"message\":\"Client-ID\"}", "system", "client-id", "",
 			"{\"client-id\":\"me\"}" },
 		{ "{\"event_type\":\"nope\",\"message\":\"x\"}", "global", "error", "",
@@ -247,7 +258,8 @@ test_inbound(void **state)
 			"{\"error\":\"invalid message: event_type is missing\"}" },
 		{ "{\"event_type\":5}", "global", "error", "",
 			"{\"error\":\"invalid message: event_type must be a string\"}" },
-		{ "[]", "global", "error", "", "{\"error\":\"invalid message: must be an object, not an array\"}" },
+		{ "[]", "global", "error", "",
+			"{\"error\":\"invalid message: must be an object, not an array\"}" },
 		{ "", "global", "error", "", "{\"error\":\"invalid message: not JSON: empty\"}" },
 	};
 
