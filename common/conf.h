@@ -102,4 +102,8 @@ enum evh_rc conf_load(struct conf *conf, const struct conf_args *args, const cha
 
 void conf_arguments_free(struct conf_args *args);
 
+/* What -t does once the configuration has been read: looks at the database,
+ * tells, and returns the exit status. */
+int conf_test(const struct conf *conf);
+
 #endif

@@ -6,7 +6,7 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/buf.c %D%/buf.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
-	%D%/conf_args.c \
+	%D%/conf_args.c %D%/conf_test.c \
 	%D%/conf_file.c %D%/conf_priv.h \
 	%D%/conf_table.c %D%/conf_table.h \
 	%D%/db.c %D%/db.h \

@@ -22,12 +22,12 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,40 +242,6 @@ run_fastcgi(const struct conf *conf, bool inherited)
 	return status;
 }
 
-/* True if there is no such file, but a directory for it. */
-static bool
-may_be_made(const char *path)
-{
-	bool made = access(path, F_OK) != 0 && errno == ENOENT;
-	char *copy = strdup(path);
-
-	if (made && copy != NULL)
-		made = access(dirname(copy), F_OK) == 0;
-	free(copy);
-	return made;
-}
-
-/* -t: the configuration has been read; is the database one that we can use? */
-static int
-test_database(const struct conf *conf)
-{
-	const struct db_options options = { .path = conf->database, .mode = DB_READ_ONLY };
-	char why[DB_WHY_BYTES] = "";
-	sqlite3 *db = NULL;
-
-	if (may_be_made(conf->database)) {
-		log_info("configuration_ok", "database %s does not exist yet", conf->database);
-		return EXIT_SUCCESS;
-	}
-	if (db_open(&options, &db, why) != EVH_OK) {
-		log_error("database_unavailable", "%s", why);
-		return EXIT_FAILURE;
-	}
-	db_close(&db);
-	log_info("configuration_ok", "database=%s", conf->database);
-	return EXIT_SUCCESS;
-}
-
 /* Makes sure that 0, 1 and 2 are taken: whatever was opened as one of them
  * would be written to by the log. */
 static void
@@ -299,6 +265,7 @@ main(int argc, char **argv)
 	int status;
 
 	occupy_standard_fds();
+	(void)umask(007); /* what we create holds events and hashes */
 	(void)FCGX_Init();
 	socket_on_0 = !FCGX_IsCGI();
 	cgi = !socket_on_0 && cgi_started();
@@ -320,7 +287,7 @@ main(int argc, char **argv)
 			: EXIT_FAILURE;
 	}
 	if (args.test)
-		status = test_database(&conf);
+		status = conf_test(&conf);
 	else if (cgi)
 		status = cgi_serve(&conf) ? EXIT_SUCCESS : EXIT_FAILURE;
 	else

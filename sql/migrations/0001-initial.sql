@@ -26,7 +26,7 @@ CREATE TABLE event_type (
 	name           TEXT PRIMARY KEY NOT NULL
 		CONSTRAINT "event_type.name: 1 to 64 of a-z 0-9 _ . - and a letter or digit first"
 		CHECK (length(name) BETWEEN 1 AND 64 AND name GLOB '[a-z0-9]*'
-			AND name NOT GLOB '*[^a-z0-9_.-]*'),
+			AND name NOT GLOB '*[^a-z0-9_.-]*' AND instr(name, char(0)) = 0),
 	description    TEXT NOT NULL DEFAULT '',
 	mandatory      INTEGER NOT NULL DEFAULT 0
 		CONSTRAINT "event_type.mandatory: 0 or 1" CHECK (mandatory IN (0, 1)),
@@ -62,7 +62,8 @@ CREATE TABLE credential (
 		CONSTRAINT "credential.user_id: 1 to 255 characters"
 		CHECK (length(user_id) BETWEEN 1 AND 255 AND instr(user_id, char(0)) = 0),
 	username     TEXT NOT NULL DEFAULT ''
-		CONSTRAINT "credential.username: at most 255 characters" CHECK (length(username) <= 255),
+		CONSTRAINT "credential.username: at most 255 characters" 
+		CHECK (length(username) <= 255 AND instr(username, char(0)) = 0),
 	kind         TEXT NOT NULL
 		CONSTRAINT "credential.kind: key or token" CHECK (kind IN ('key', 'token')),
 	hash         TEXT NOT NULL UNIQUE
@@ -79,7 +80,9 @@ CREATE TABLE credential (
 	expires_at   TEXT
 		CONSTRAINT "credential.expires_at: a time that SQLite understands, UTC"
 		CHECK (expires_at IS NULL OR julianday(expires_at) IS NOT NULL),
-	revoked_at   TEXT,
+	revoked_at   TEXT
+		CONSTRAINT "credential.revoked_at: a time that SQLite understands, UTC"
+		CHECK (revoked_at IS NULL OR julianday(revoked_at) IS NOT NULL),
 	last_used_at TEXT,
 	label        TEXT NOT NULL DEFAULT ''
 ) STRICT;
@@ -128,7 +131,8 @@ CREATE TABLE event (
 	seq        INTEGER PRIMARY KEY AUTOINCREMENT
 		CONSTRAINT "event.seq: given by the database" CHECK (seq BETWEEN 1 AND 9007199254740991),
 	event_type TEXT NOT NULL,
-	message    TEXT NOT NULL DEFAULT '',
+	message    TEXT NOT NULL DEFAULT ''
+		CONSTRAINT "event.message: no NUL byte" CHECK (instr(message, char(0)) = 0),
 	body       TEXT
 		CONSTRAINT "event.body: JSON" CHECK (body IS NULL OR
 			(json_valid(body) AND instr(body, char(0)) = 0)),
@@ -136,16 +140,19 @@ CREATE TABLE event (
 		CONSTRAINT "event.client_id: a lower-case UUID"
 		CHECK (length(client_id) = 36 AND client_id NOT GLOB '*[^0-9a-f-]*'),
 	user_id    TEXT
-		CONSTRAINT "event.user_id: 1 to 255 characters" CHECK (length(user_id) BETWEEN 1 AND 255),
+		CONSTRAINT "event.user_id: 1 to 255 characters" 
+		CHECK (length(user_id) BETWEEN 1 AND 255 AND instr(user_id, char(0)) = 0),
 	dedup_id   TEXT
-		CONSTRAINT "event.dedup_id: 1 to 255 characters" CHECK (length(dedup_id) BETWEEN 1 AND 255),
+		CONSTRAINT "event.dedup_id: 1 to 255 characters"
+		CHECK (length(dedup_id) BETWEEN 1 AND 255 AND instr(dedup_id, char(0)) = 0),
 	created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 		CONSTRAINT "event.created_at: RFC 3339 in UTC with a fraction"
 		CHECK (created_at GLOB
 			'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9].[0-9]*Z'
 			AND length(created_at) BETWEEN 22 AND 30
 			AND substr(created_at, 21) NOT GLOB '*[^0-9]*Z'
-			AND julianday(created_at) IS NOT NULL),
+			AND instr(created_at, char(0)) = 0
+			AND strftime('%Y-%m-%dT%H:%M:%S', created_at) IS substr(created_at, 1, 19)),
 	CONSTRAINT "event: client_id or user_id, not both" CHECK (client_id IS NULL OR user_id IS NULL)
 ) STRICT;
 CREATE INDEX event_by_type ON event(event_type, seq);
@@ -167,15 +174,31 @@ CREATE TABLE change (
 CREATE VIEW v_event_head AS
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) AS seq;
 
+-- meta
+
+CREATE TRIGGER meta_delete BEFORE DELETE ON meta BEGIN
+	SELECT RAISE(ABORT, 'meta: rows cannot be deleted');
+END;
+
 -- event_type
 
+-- INSERT OR REPLACE on a type that has events: what is gone of it is gone.
 CREATE TRIGGER event_type_insert AFTER INSERT ON event_type BEGIN
+	SELECT RAISE(ABORT, 'event_type.mandatory: global is mandatory')
+	WHERE NEW.name = 'global' AND NOT NEW.mandatory;
+	UPDATE event_type SET purged_seq = (SELECT min(seq) - 1 FROM event WHERE event_type = NEW.name)
+	WHERE name = NEW.name AND EXISTS (SELECT 1 FROM event WHERE event_type = NEW.name);
 	INSERT INTO change(kind, event_type, after_event)
 	VALUES ('event_type', NEW.name, (SELECT seq FROM v_event_head));
 END;
 
 CREATE TRIGGER event_type_rename BEFORE UPDATE OF name ON event_type WHEN NEW.name <> OLD.name BEGIN
 	SELECT RAISE(ABORT, 'event_type.name: cannot be changed; insert a new type instead');
+END;
+
+CREATE TRIGGER event_type_global BEFORE UPDATE OF mandatory, persistent ON event_type
+WHEN NEW.name = 'global' AND NOT (NEW.mandatory AND NEW.persistent) BEGIN
+	SELECT RAISE(ABORT, 'event_type.mandatory: global is mandatory and persistent');
 END;
 
 CREATE TRIGGER event_type_update AFTER UPDATE OF description, mandatory, persistent ON event_type BEGIN
@@ -200,6 +223,13 @@ CREATE TRIGGER event_type_delete AFTER DELETE ON event_type BEGIN
 END;
 
 -- credential
+
+-- Not left to UNIQUE: INSERT OR REPLACE would hand the secret to another user
+-- and leave his connections open.
+CREATE TRIGGER credential_insert BEFORE INSERT ON credential
+WHEN EXISTS (SELECT 1 FROM credential WHERE hash = NEW.hash OR id = NEW.id) BEGIN
+	SELECT RAISE(ABORT, 'credential.hash: a credential with this hash (or id) is there already');
+END;
 
 CREATE TRIGGER credential_update AFTER UPDATE OF user_id, kind, hash, scopes, event_types,
 		expires_at, revoked_at ON credential BEGIN
@@ -276,9 +306,10 @@ CREATE TRIGGER event_insert_check BEFORE INSERT ON event BEGIN
 	END;
 END;
 
--- A seq given by hand must not fall behind what clients have already seen.
+-- A seq given by hand must not fall behind what clients have already seen, nor
+-- use the numbers up.
 CREATE TRIGGER event_insert AFTER INSERT ON event
-WHEN NEW.seq <= (SELECT seq FROM v_event_head) BEGIN
+WHEN NEW.seq NOT BETWEEN (SELECT seq + 1 FROM v_event_head) AND (SELECT seq + 1000000000 FROM v_event_head) BEGIN
 	SELECT RAISE(ABORT, 'event.seq: given by the database');
 END;
 

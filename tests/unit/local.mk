@@ -54,3 +54,15 @@ TESTS += $(UNIT_TESTS)
 %C%_test_schema_LDADD = $(UNIT_LIBS)
 %C%_test_sql_scripts_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_sql_scripts_LDADD = $(UNIT_LIBS)
+
+# Of evhub-wsd.
+WSD_TESTS = %D%/test_hub %D%/test_wsd_parts
+WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev $(SYSTEMD_LIBS)
+
+check_PROGRAMS += $(WSD_TESTS)
+TESTS += $(WSD_TESTS)
+
+%C%_test_hub_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_hub_LDADD = $(WSD_UNIT_LIBS)
+%C%_test_wsd_parts_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_wsd_parts_LDADD = $(WSD_UNIT_LIBS)

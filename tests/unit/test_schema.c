@@ -150,6 +150,11 @@ credential_rules(void **state)
 		{ "INSERT INTO credential(user_id, kind, hash) VALUES('u', 'key', sha3('x', 256))",
 			"credential.hash" },
 		{ CREDENTIAL("", "") ";" CREDENTIAL("", ""), "credential.hash" },
+		{ CREDENTIAL("",
+			  "") "; INSERT OR REPLACE INTO credential(user_id, kind, hash) VALUES('thief', 'key', '" HASH
+			      "')",
+			"credential.hash: a credential with this hash" },
+		{ CREDENTIAL(", revoked_at", ", 'yes'"), "credential.revoked_at: a time" },
 		{ CREDENTIAL(", username", ", " SPAN255 " || 'x'"), "credential.username: at most 255" },
 		{ CREDENTIAL(", scopes", ", 'root'"), "credential.scopes: some of" },
 		{ CREDENTIAL(", scopes", ", 'subscribe,publish'"), "credential.scopes: some of" },
@@ -250,6 +255,16 @@ static void
 event_rules(void **state)
 {
 	static const struct rule rules[] = {
+		{ "INSERT INTO event(seq, event_type) VALUES(9007199254740000, 'pdfm')", "event.seq" },
+		{ "INSERT INTO event(event_type, message) VALUES('pdfm', 'a' || char(0))",
+			"event.message: no NUL" },
+		{ "INSERT INTO event(event_type, created_at) VALUES('pdfm', '2026-02-31T00:00:00.1Z')",
+			"event.created_at" },
+		{ "UPDATE event_type SET mandatory = 0 WHERE name = 'global'",
+			"event_type.mandatory: global" },
+		{ "INSERT OR REPLACE INTO event_type(name) VALUES('global')",
+			"event_type.mandatory: global" },
+		{ "DELETE FROM meta", "meta: rows cannot be deleted" },
 		{ "INSERT INTO event(event_type) VALUES('none')",
 			"event.event_type: no such event type" },
 		{ "INSERT INTO event(event_type) VALUES(NULL)", "event.event_type: no such event type" },

@@ -352,7 +352,7 @@ show(void **state)
 	const char *db = new_database(*state);
 
 	query(db,
-		"UPDATE credential SET revoked_at = 'x' WHERE id = 1;"
+		"UPDATE credential SET revoked_at = '2026-01-01' WHERE id = 1;"
 		"INSERT INTO credential(user_id, kind, hash, expires_at) VALUES('bob', 'key', printf('%064d', 3), "
 		"'2001-01-01'), ('carol', 'key', printf('%064d', 4), NULL);",
 		"");

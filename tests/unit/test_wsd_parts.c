@@ -175,7 +175,8 @@ test_clients_are_found_while_others_go(void **state)
 static void
 test_remote_address(void **state)
 {
-	static char *proxies[] = { "10.0.0.0/8", "2001:db8::/32", "unix" };
+	static char four[] = "10.0.0.0/8", six[] = "2001:db8::/32", local[] = "unix";
+	static char *proxies[] = { four, six, local };
 	struct conf_list usual = { NULL, 0 }, own = { proxies, 3 };
 	static const struct {
 		const char *peer, *header;
@@ -214,7 +215,8 @@ test_remote_address(void **state)
 static void
 test_origin(void **state)
 {
-	static char *listed[] = { "https://app.example.org" };
+	static char app[] = "https://app.example.org";
+	static char *listed[] = { app };
 	struct conf_list none = { NULL, 0 }, some = { listed, 1 };
 
 	(void)state;
