@@ -1,0 +1,38 @@
+TESTS += %D%/check-includes
+EXTRA_DIST += %D%/check-includes
+
+# The programs themselves, with web servers, websockets and the sqlite3 shell
+# in front of them.  Not a part of "make check", for it needs all of those:
+#   make check-integration PYTEST_FLAGS='-k unsubscribe'
+EXTRA_DIST += \
+	%D%/integration/clients.py \
+	%D%/integration/conftest.py \
+	%D%/integration/fronts.py \
+	%D%/integration/hub.py \
+	%D%/integration/lean.py \
+	%D%/integration/procs.py \
+	%D%/integration/publisher.py \
+	%D%/integration/pytest.ini \
+	%D%/integration/test_barrier.py \
+	%D%/integration/test_control.py \
+	%D%/integration/test_endpoints.py \
+	%D%/integration/test_lifecycle.py \
+	%D%/integration/test_messages.py \
+	%D%/integration/test_publish.py \
+	%D%/integration/test_resume.py \
+	%D%/integration/test_sql_control.py \
+	%D%/integration/test_subscribe.py \
+	%D%/integration/test_torture.py \
+	%D%/integration/test_unsubscribe.py
+
+PYTEST_JOBS = 2
+PYTEST_FLAGS =
+
+check-integration: all
+	EVHUB_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTEST_PYTHON) -m pytest -c $(srcdir)/tests/integration/pytest.ini \
+		--rootdir $(srcdir)/tests/integration -n $(PYTEST_JOBS) \
+		$(PYTEST_FLAGS) $(srcdir)/tests/integration
+.PHONY: check-integration
+
+include tests/unit/local.mk

@@ -1,0 +1,1 @@
+EXTRA_DIST += %D%/check %D%/quickstart %D%/common.sh .ci/run .clang-tidy

@@ -74,28 +74,69 @@ send_ready(struct control_conn *c)
 		memmove(c->out.data, c->out.data + n, c->out.len - (size_t)n);
 		c->out.len -= (size_t)n;
 	}
-	if (c->out.failed || (c->closing && c->out.len == 0 && c->first == NULL))
-		return false;
-	if (c->paused && c->out.len < OUT_MAX_BYTES / 2 && c->waiting < WAITING_MAX / 2) {
-		c->paused = false;
-		loop_pause(c->watched, false);
-	}
-	return true;
+	return !c->out.failed;
+}
+
+/* True while there is a reason to keep the connection. */
+static bool
+is_busy(const struct control_conn *c)
+{
+	if (c->first != NULL || c->out.len > 0)
+		return true;
+	return !c->closing && (!c->ended || c->blocked);
+}
+
+static void
+pause_or_go_on(struct control_conn *c)
+{
+	bool pause = c->closing || c->ended || c->blocked || c->out.len > OUT_MAX_BYTES ||
+		c->waiting > WAITING_MAX;
+
+	if (pause != c->paused)
+		loop_pause(c->watched, pause);
+	c->paused = pause;
+}
+
+static void take_lines(struct control_conn *c);
+
+/* Takes what lines there are and sends what answers there are. */
+static void
+serve(struct control_conn *c)
+{
+	struct hub *hub = c->control->setup.hub;
+	bool again;
+
+	do {
+		c->reading = true;
+		take_lines(c);
+		c->reading = false;
+		if (hub_pending(hub)) /* all that these lines published, in one go */
+			hub_flush(hub);
+		if (!send_ready(c) || !is_busy(c)) {
+			conn_free(c);
+			return;
+		}
+		again = c->blocked && c->unready == 0;
+		if (again)
+			c->blocked = false;
+	} while (again);
+	if (c->in.len == 0)
+		buf_free(&c->in);
+	pause_or_go_on(c);
 }
 
 static void
 on_writable(void *arg)
 {
-	struct control_conn *c = arg;
-
-	if (!send_ready(c))
-		conn_free(c);
+	serve(arg);
 }
 
 void
 control_ready(struct control_reply *r)
 {
 	r->ready = true;
+	if (r->conn != NULL)
+		r->conn->unready--;
 	buf_add(&r->text, "\n", 1);
 	if (r->conn == NULL) {
 		buf_free(&r->text);
@@ -105,20 +146,29 @@ control_ready(struct control_reply *r)
 	}
 }
 
-static void
+/* False if the line has to wait. */
+static bool
 take_line(struct control_conn *c, const char *line, size_t len)
 {
-	struct control_reply *r = calloc(1, sizeof(*r));
+	struct control_reply *r = calloc(1, sizeof(*r)), **at = c->last;
 
 	if (r == NULL) {
 		c->closing = true;
-		return;
+		return true;
 	}
 	r->conn = c;
-	*c->last = r;
+	*at = r;
 	c->last = &r->next;
 	c->waiting++;
-	control_answer(c, r, line, len);
+	c->unready++;
+	if (control_answer(c, r, line, len))
+		return true;
+	*at = NULL;
+	c->last = at;
+	c->waiting--;
+	c->unready--;
+	free(r);
+	return false;
 }
 
 /* Answers the whole lines that have come. */
@@ -128,16 +178,17 @@ take_lines(struct control_conn *c)
 	size_t done = 0;
 	char *end;
 
-	while (!c->closing && done < c->in.len &&
+	while (!c->closing && !c->blocked && done < c->in.len &&
 		(end = memchr(c->in.data + done, '\n', c->in.len - done)) != NULL) {
 		size_t len = (size_t)(end - c->in.data) - done;
 
 		if (len > LINE_MAX_BYTES)
 			break;
-		take_line(c, c->in.data + done, len);
-		done += len + 1;
+		c->blocked = !take_line(c, c->in.data + done, len);
+		if (!c->blocked)
+			done += len + 1;
 	}
-	if (c->in.len - done > LINE_MAX_BYTES) {
+	if (!c->blocked && c->in.len - done > LINE_MAX_BYTES) {
 		log_warn("control_line_too_long", "limit=%zu", LINE_MAX_BYTES);
 		c->closing = true;
 		done = c->in.len;
@@ -169,26 +220,14 @@ static void
 on_readable(void *arg)
 {
 	struct control_conn *c = arg;
-	struct hub *hub = c->control->setup.hub;
-	bool open = read_some(c);
 
-	c->reading = true;
-	take_lines(c);
-	c->reading = false;
-	if (hub_pending(hub)) /* all that these lines published, in one go */
-		hub_flush(hub);
-	if (!open)
-		c->closing = true; /* what was asked is still answered */
-	if (!send_ready(c) || (!open && c->waiting == 0)) {
+	if (!loop_is_open(c->watched)) {
 		conn_free(c);
 		return;
 	}
-	if (c->in.len == 0)
-		buf_free(&c->in);
-	if (c->closing || c->out.len > OUT_MAX_BYTES || c->waiting > WAITING_MAX) {
-		c->paused = true;
-		loop_pause(c->watched, true);
-	}
+	if (!c->ended && !read_some(c))
+		c->ended = true; /* what was asked is still answered */
+	serve(c);
 }
 
 static enum control_role

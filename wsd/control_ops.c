@@ -15,6 +15,7 @@ struct request {
 	struct json_object *o;
 	struct json_slice text;
 	struct json_slice rid;
+	bool later; /* to be asked again when those before it are answered */
 };
 
 /* Begins the answer: {"ok":…, and the rid if there was one. */
@@ -114,37 +115,6 @@ op_sync(struct request *q)
 	control_try_sync(q->reply, (uint64_t)n, all);
 }
 
-/* Hands an event that is not persistent to the live clients. */
-static enum evh_rc
-pass_on(const struct control_setup *setup, struct hub_event *event, char id[EVH_ID_TEXT])
-{
-	char stamp[CLOCK_TEXT_BYTES];
-
-	clock_format(clock_now_us(), stamp);
-	event->timestamp = stamp;
-	return hub_append(setup->hub, event, id);
-}
-
-/* Its turn has come: what was asked for before it is committed. */
-static enum evh_rc
-pass_on_late(const struct control_setup *setup, const struct store_op *op, char id[EVH_ID_TEXT])
-{
-	struct hub_event event = { .event_type = op->u.publish.event_type,
-		.message = op->u.publish.message,
-		.message_len = op->u.publish.message_len,
-		.body = op->u.publish.body,
-		.body_len = op->u.publish.body_len,
-		.client_id = op->u.publish.client_id,
-		.user_id = op->u.publish.user_id };
-	enum evh_rc rc;
-	bool all;
-
-	(void)setup->sync(setup->arg, &all);
-	rc = pass_on(setup, &event, id);
-	hub_flush(setup->hub);
-	return rc;
-}
-
 static void
 on_published(void *arg, struct store_op *op)
 {
@@ -153,13 +123,8 @@ on_published(void *arg, struct store_op *op)
 	struct json_slice rid = kept_rid(r, &keep);
 	char id[EVH_ID_TEXT];
 
-	if (r->conn != NULL && op->rc == EVH_OK && op->u.publish.passing) {
-		op->rc = pass_on_late(&r->conn->control->setup, op, id);
-		begin(r, op->rc == EVH_OK, rid);
-		buf_printf(&r->text, op->rc == EVH_OK ? ",\"id\":\"%s\"" : ",\"error\":\"%s\"",
-			op->rc == EVH_OK ? id : evh_rc_name(op->rc));
-		finish(r);
-	} else if (r->conn != NULL && op->rc == EVH_OK) {
+	if (r->conn != NULL && op->rc == EVH_OK) {
+		r->conn->published = op->u.publish.seq;
 		(void)evh_id_format(id, hub_epoch(r->conn->control->setup.hub), op->u.publish.seq, 0);
 		begin(r, true, rid);
 		buf_printf(&r->text, ",\"id\":\"%s\"%s", id,
@@ -186,7 +151,7 @@ copy(const char *text, size_t len)
 }
 
 static void
-publish_stored(struct request *q, const struct event_input *e, bool passing)
+publish_stored(struct request *q, const struct event_input *e)
 {
 	struct store_op *op = store_op_new(STORE_PUBLISH);
 	bool complete;
@@ -195,7 +160,6 @@ publish_stored(struct request *q, const struct event_input *e, bool passing)
 		fail(q->reply, q->rid, "out of memory", "");
 		return;
 	}
-	op->u.publish.passing = passing;
 	op->u.publish.event_type = strdup(e->event_type);
 	op->u.publish.message = copy(e->message != NULL ? e->message : "", e->message_len);
 	op->u.publish.message_len = e->message_len;
@@ -224,24 +188,32 @@ publish_stored(struct request *q, const struct event_input *e, bool passing)
 	store_submit(q->conn->control->setup.store, op);
 }
 
+/* An event that is not persistent goes to the live clients at once, but not
+ * before what the same asker has published before it. */
 static void
 publish_passing(struct request *q, const struct event_input *e)
 {
+	const struct control_setup *setup = &q->conn->control->setup;
+	char stamp[CLOCK_TEXT_BYTES], id[EVH_ID_TEXT];
 	struct hub_event event = { .event_type = e->event_type,
+		.timestamp = stamp,
 		.message = e->message != NULL ? e->message : "",
 		.message_len = e->message_len,
 		.body = e->body.at,
 		.body_len = e->body.len,
 		.client_id = e->client_id,
 		.user_id = e->user_id };
-	char id[EVH_ID_TEXT];
 	enum evh_rc rc;
+	bool all;
 
-	if (q->conn->waiting > 1) { /* must not overtake what is being committed */
-		publish_stored(q, e, true);
+	if (q->conn->unready > 1) { /* itself and another */
+		q->later = true;
 		return;
 	}
-	rc = pass_on(&q->conn->control->setup, &event, id);
+	if (q->conn->published > hub_head(setup->hub))
+		(void)setup->sync(setup->arg, &all);
+	clock_format(clock_now_us(), stamp);
+	rc = hub_append(setup->hub, &event, id);
 	if (rc != EVH_OK) {
 		fail(q->reply, q->rid, "cannot publish: ", evh_rc_name(rc));
 		return;
@@ -277,7 +249,7 @@ op_publish(struct request *q)
 	if (type == NULL)
 		fail(q->reply, q->rid, "event_type: no such event type: ", event.event_type);
 	else if (type->persistent)
-		publish_stored(q, &event, false);
+		publish_stored(q, &event);
 	else
 		publish_passing(q, &event);
 }
@@ -413,7 +385,7 @@ dispatch(struct request *q)
 	fail(q->reply, q->rid, "op: unknown: ", name);
 }
 
-void
+bool
 control_answer(struct control_conn *conn, struct control_reply *reply, const char *line, size_t len)
 {
 	struct request q = { .conn = conn, .reply = reply, .text = { line, len } };
@@ -424,4 +396,5 @@ control_answer(struct control_conn *conn, struct control_reply *reply, const cha
 	else
 		fail(reply, q.rid, "not JSON: ", why);
 	json_object_put(q.o);
+	return !q.later;
 }

@@ -24,11 +24,16 @@ struct control_conn {
 	struct loop_fd *watched;
 	int fd;
 	enum control_role role;
-	bool closing, paused;
-	bool reading; /* what is ready is sent when its lines have been read */
+	bool closing;	    /* nothing more is taken; ends when all is answered */
+	bool paused;	    /* not read from */
+	bool ended;	    /* the asker has said all */
+	bool reading;	    /* what is ready is sent when its lines have been read */
+	bool blocked;	    /* the next line waits until all before it are answered */
+	uint64_t published; /* the last event published here */
 	struct buf in, out;
 	struct control_reply *first, **last; /* not sent yet, in order */
-	size_t waiting;
+	size_t waiting;			     /* replies not sent */
+	size_t unready;			     /* … because they are not known yet */
 };
 
 struct control {
@@ -40,8 +45,10 @@ struct control {
 	int64_t started_us; /* monotonic */
 };
 
-/* Answers one line: fills reply->text and sets ready, at once or later. */
-void
+/* Answers one line: fills reply->text and sets ready, at once or later.
+ * False: nothing was done; ask again when all that was asked before is
+ * answered. */
+bool
 control_answer(struct control_conn *conn, struct control_reply *reply, const char *line, size_t len);
 
 /* Ends the line and sends what can be sent. */

@@ -275,6 +275,12 @@ loop_want_write(struct loop_fd *watched)
 		(void)lws_callback_on_writable(watched->wsi);
 }
 
+bool
+loop_is_open(const struct loop_fd *watched)
+{
+	return watched->wsi != NULL;
+}
+
 void
 loop_pause(struct loop_fd *watched, bool paused)
 {

@@ -41,6 +41,10 @@ struct loop_fd *loop_watch(
 	struct loop *loop, int fd, void (*readable)(void *arg), void (*writable)(void *arg), void *arg);
 void loop_want_write(struct loop_fd *watched);
 
+/* False once the descriptor is being closed from underneath, which readable is
+ * told too: only loop_unwatch is left to do. */
+bool loop_is_open(const struct loop_fd *watched);
+
 /* Stops or goes on calling readable. */
 void loop_pause(struct loop_fd *watched, bool paused);
 

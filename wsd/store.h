@@ -55,8 +55,7 @@ struct store_op {
 			char *event_type, *message, *body; /* body: NULL for none */
 			size_t message_len, body_len;
 			char *client_id, *user_id, *dedup_id; /* NULL: not given */
-			bool passing;	/* not persistent: only waits for those before it */
-			uint64_t seq;	/* result */
+			uint64_t seq;			      /* result */
 			bool duplicate; /* result: dedup_id was there; seq is the first */
 		} publish;
 		struct {

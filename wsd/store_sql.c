@@ -273,8 +273,6 @@ publish(struct store_sql *s, struct store_op *op)
 	enum evh_rc rc;
 
 	op->u.publish.duplicate = false;
-	if (op->u.publish.passing)
-		return EVH_OK;
 	db_bind_text(st, 1, op->u.publish.event_type);
 	rc = one_number(st, &persistent);
 	if (rc == EVH_OK && persistent == 0)

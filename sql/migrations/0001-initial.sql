@@ -148,11 +148,12 @@ CREATE TABLE event (
 	created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 		CONSTRAINT "event.created_at: RFC 3339 in UTC with a fraction"
 		CHECK (created_at GLOB
-			'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9].[0-9]*Z'
+			'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9]*Z'
 			AND length(created_at) BETWEEN 22 AND 30
 			AND substr(created_at, 21) NOT GLOB '*[^0-9]*Z'
 			AND instr(created_at, char(0)) = 0
-			AND strftime('%Y-%m-%dT%H:%M:%S', created_at) IS substr(created_at, 1, 19)),
+			AND substr(created_at, 12, 2) < '24'
+			AND date(julianday(substr(created_at, 1, 10))) IS substr(created_at, 1, 10)),
 	CONSTRAINT "event: client_id or user_id, not both" CHECK (client_id IS NULL OR user_id IS NULL)
 ) STRICT;
 CREATE INDEX event_by_type ON event(event_type, seq);
