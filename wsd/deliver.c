@@ -320,10 +320,13 @@ fill_from_memory(struct hub *hub, struct client *c)
 	return result;
 }
 
+/* The piece may hold events that the log has not been told of yet: those come
+ * with the next flush, and only then. */
 static enum fill
 fill_from_chunk(struct hub *hub, struct client *c, struct chunk *ch)
 {
-	uint64_t pos = eventlog_find(&ch->log, c->seq);
+	uint64_t upto = ch->upto < hub->log.head_seq ? ch->upto : hub->log.head_seq;
+	uint64_t pos = eventlog_find(&ch->log, c->seq), limit = eventlog_find(&ch->log, upto);
 	enum fill result;
 
 	ch->used = ++hub->chunk_clock;
@@ -331,14 +334,13 @@ fill_from_chunk(struct hub *hub, struct client *c, struct chunk *ch)
 		hub_close(hub, c, CLOSE_TRY_LATER, "events expired before they could be sent; reload");
 		return FILL_GONE;
 	}
-	result = fill_slice(hub, c, &ch->log, &pos, ch->log.next);
+	result = fill_slice(hub, c, &ch->log, &pos, limit);
 	if (result == FILL_GONE)
 		return result;
-	if (pos == ch->log.next)
-		c->seq = ch->upto;
-	else
-		c->seq = deliver_seq_before(&ch->log, pos) > c->seq ? deliver_seq_before(&ch->log, pos)
-								    : c->seq;
+	if (pos == limit)
+		c->seq = upto;
+	else if (deliver_seq_before(&ch->log, pos) > c->seq)
+		c->seq = deliver_seq_before(&ch->log, pos);
 	return result;
 }
 

@@ -218,22 +218,24 @@ hub_append(struct hub *hub, const struct hub_event *event, char id[EVH_ID_TEXT])
 
 /* One client */
 
-/* Sends a frame that is no event, at the client's position. */
+/* Sends a frame that is no event, at the client's position.  A client_id of ""
+ * is filled in. */
 static void
-send_aside(struct hub *hub, struct client *c, struct message *m)
+send_aside(struct hub *hub, struct client *c, const struct message *message)
 {
+	struct message m = *message;
 	struct buf frame = BUF_INIT;
 	char id[EVH_ID_TEXT], stamp[CLOCK_TEXT_BYTES], client_id[EVH_UUID_TEXT];
 
 	(void)evh_id_format(id, hub->epoch, deliver_client_seq(hub, c), hub->number++);
 	clock_format(hub->ops.now_us(), stamp);
-	m->id = id;
-	m->timestamp = stamp;
-	if (m->client_id != NULL) {
+	m.id = id;
+	m.timestamp = stamp;
+	if (m.client_id != NULL) {
 		evh_uuid_format(c->id, client_id);
-		m->client_id = client_id;
+		m.client_id = client_id;
 	}
-	frame_append(&frame, m);
+	frame_append(&frame, &m);
 	if (frame.failed) {
 		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
 	} else {

@@ -107,8 +107,8 @@ bool hub_pending(const struct hub *hub);
 /* The client's rows are committed: sends the welcome and what follows the
  * event start_seq.  types are its subscriptions in the order in which it asked
  * for them; reason is NULL or why a resume was not possible. */
-void hub_welcome(struct hub *hub, struct client *client, const struct event_types *types, uint64_t start_seq,
-	bool resumed, const char *reason);
+void hub_welcome(struct hub *hub, struct client *client, const struct event_types *types,
+	uint64_t start_seq, bool resumed, const char *reason);
 
 /* The socket takes more. */
 void hub_writable(struct hub *hub, struct client *client);

@@ -39,7 +39,8 @@ struct world {
 	struct sock socks[CLIENTS];
 	uint8_t type_of[EVENTS_MAX + 1];
 	int target_of[EVENTS_MAX + 1]; /* index of a client, or -1 */
-	uint64_t head;
+	uint64_t head;		       /* what the hub has been told of */
+	uint64_t committed;	       /* what is in the database: history may be ahead */
 	uint64_t fetch_seq;
 	bool fetch_wanted;
 };
@@ -118,16 +119,30 @@ event_number(const struct world *w, uint64_t seq, char client_id[EVH_UUID_TEXT])
 }
 
 static void
+commit(struct world *w, unsigned type, int target)
+{
+	w->committed++;
+	w->type_of[w->committed] = (uint8_t)type;
+	w->target_of[w->committed] = target;
+}
+
+/* Tells the hub what has been committed, as the feed does. */
+static void
+feed(struct world *w)
+{
+	while (w->head < w->committed) {
+		char id[EVH_UUID_TEXT];
+		struct hub_event e = event_number(w, ++w->head, id);
+
+		assert_int_equal(hub_append(w->hub, &e, NULL), EVH_OK);
+	}
+}
+
+static void
 publish(struct world *w, unsigned type, int target)
 {
-	char id[EVH_UUID_TEXT];
-	struct hub_event e;
-
-	w->head++;
-	w->type_of[w->head] = (uint8_t)type;
-	w->target_of[w->head] = target;
-	e = event_number(w, w->head, id);
-	assert_int_equal(hub_append(w->hub, &e, NULL), EVH_OK);
+	commit(w, type, target);
+	feed(w);
 }
 
 /* Brings up to 50 events, as the database would. */
@@ -135,7 +150,7 @@ static void
 bring_history(struct world *w)
 {
 	struct eventlog log;
-	uint64_t after = w->fetch_seq, upto = after + 50 < w->head ? after + 50 : w->head;
+	uint64_t after = w->fetch_seq, upto = after + 50 < w->committed ? after + 50 : w->committed;
 	char id[EVH_UUID_TEXT];
 
 	w->fetch_wanted = false;
@@ -269,17 +284,23 @@ enter(struct world *w, struct sock *s, unsigned mask, uint64_t start)
 }
 
 static void
-setup_world(struct world *w, size_t log_memory)
+setup_world_at(struct world *w, size_t log_memory, uint64_t head)
 {
 	struct hub_ops ops = { fake_send, fake_queue, fake_want_writable, fake_close, fake_fetch,
 		fake_dirty, fake_now, w };
 
 	memset(w, 0, sizeof(*w));
 	world = w;
-	assert_int_equal(hub_new(&w->hub, &ops, "abcd", 0, log_memory), EVH_OK);
+	assert_int_equal(hub_new(&w->hub, &ops, "abcd", head, log_memory), EVH_OK);
 	for (unsigned t = 0; t < TYPES; t++)
 		assert_int_equal(
 			grouping_set_type(hub_grouping(w->hub), type_names[t], true, t == 0), EVH_OK);
+}
+
+static void
+setup_world(struct world *w, size_t log_memory)
+{
+	setup_world_at(w, log_memory, 0);
 }
 
 static void
@@ -301,8 +322,10 @@ random_step(struct world *w)
 	case 1:
 	case 2:
 	case 3:
-		for (int n = rand() % 6; n > 0 && w->head < EVENTS_MAX; n--)
-			publish(w, (unsigned)rand() % TYPES, rand() % 8 == 0 ? rand() % CLIENTS : -1);
+		for (int n = rand() % 6; n > 0 && w->committed < EVENTS_MAX; n--)
+			commit(w, (unsigned)rand() % TYPES, rand() % 8 == 0 ? rand() % CLIENTS : -1);
+		if (rand() % 2 == 0)
+			feed(w);
 		if (rand() % 2 == 0)
 			hub_flush(w->hub);
 		break;
@@ -333,6 +356,7 @@ settle(struct world *w)
 {
 	bool busy = true;
 
+	feed(w);
 	hub_flush(w->hub);
 	while (busy) {
 		busy = false;
@@ -397,6 +421,34 @@ test_random_readers_with_little_memory(void **state)
 	(void)state;
 	for (unsigned seed = 100; seed <= 108; seed++)
 		run_model(seed, 8 << 10);
+}
+
+/* A daemon that has just started: its memory is empty, and the database is
+ * read by two, of whom the one that brings the past may see more. */
+static void
+test_history_may_be_ahead_of_the_feed(void **state)
+{
+	static struct world w;
+	struct sock *s = &w.socks[0];
+
+	(void)state;
+	setup_world_at(&w, 1 << 20, 100);
+	for (int i = 0; i < 110; i++)
+		commit(&w, 1, -1);
+	w.head = 100;
+	enter(&w, s, 2, 70);
+	s->window = 100000;
+	assert_true(w.fetch_wanted);
+	bring_history(&w); /* 71 to 110 */
+	feed(&w);	   /* 101 to 110 */
+	hub_flush(w.hub);
+	commit(&w, 1, -1);
+	feed(&w);
+	settle(&w);
+	read_frames(&w, s); /* fails on a repeat */
+	check_no_gap(&w, s, 1, s->next_expected[1], w.head + 1);
+	leave(&w, s);
+	hub_free(&w.hub);
 }
 
 static void
@@ -490,6 +542,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_readers),
 		cmocka_unit_test(test_random_readers_with_little_memory),
+		cmocka_unit_test(test_history_may_be_ahead_of_the_feed),
 		cmocka_unit_test(test_slow_reader_is_told_to_come_back),
 		cmocka_unit_test(test_purged_history_is_never_skipped_silently),
 		cmocka_unit_test(test_who_asks_but_does_not_read_is_closed),

@@ -108,7 +108,7 @@ test_groups_are_shared_and_freed(void **state)
 	struct grouping g = { 0 };
 	uint32_t ab[] = { 0, 1 }, ba[] = { 1, 0, 1 }, far[] = { 70 };
 	struct group *one, *same, *more, *less, *alone;
-	char name[8];
+	char name[16];
 
 	(void)state;
 	for (int i = 0; i < 80; i++) {
