@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_publish.py \
+	%D%/integration/test_readme.py \
 	%D%/integration/test_resume.py \
 	%D%/integration/test_sql_control.py \
 	%D%/integration/test_subscribe.py \
