@@ -52,11 +52,12 @@ struct daemon {
 	struct control *control;
 	struct loop_fd *signals, *store_done, *history_done;
 	int signal_fd;
-	struct loop_timer *tick, *second, *again, *drain_step;
+	struct loop_timer *tick, *again, *drain_step;
 	bool feed_blocked, feed_failed, draining;
 	int64_t drain_until; /* monotonic µs */
 	int64_t next_purge;
 	uint64_t told_messages;
+	int64_t since_second; /* µs */
 	unsigned seconds;
 };
 
@@ -178,15 +179,6 @@ mark_dirty(void *arg, struct client *client)
 /* Time */
 
 static void
-on_tick(void *arg)
-{
-	struct daemon *d = arg;
-
-	sessions_tick(d->sessions);
-	loop_timer_set(d->tick, sessions_tick_us(d->sessions));
-}
-
-static void
 submit_plain(struct daemon *d, enum store_kind kind)
 {
 	struct store_op *op = store_op_new(kind);
@@ -225,9 +217,8 @@ purge_when_due(struct daemon *d)
 }
 
 static void
-on_second(void *arg)
+each_second(struct daemon *d)
 {
-	struct daemon *d = arg;
 	uint64_t sent = hub_stats(d->hub)->messages_sent;
 
 	watch_check(d->watch);
@@ -241,7 +232,22 @@ on_second(void *arg)
 	purge_when_due(d);
 	notify_alive();
 	d->seconds++;
-	loop_timer_set(d->second, 1000000);
+}
+
+/* One timer for all: an idle daemon wakes once a second. */
+static void
+on_tick(void *arg)
+{
+	struct daemon *d = arg;
+	int64_t step = sessions_tick_us(d->sessions);
+
+	sessions_tick(d->sessions);
+	d->since_second += step;
+	if (d->since_second >= 1000000) {
+		d->since_second = 0;
+		each_second(d);
+	}
+	loop_timer_set(d->tick, step);
 }
 
 /* The end */
@@ -385,13 +391,11 @@ static enum evh_rc
 make_timers(struct daemon *d)
 {
 	d->tick = loop_timer_new(d->loop, on_tick, d);
-	d->second = loop_timer_new(d->loop, on_second, d);
 	d->again = loop_timer_new(d->loop, on_again, d);
 	d->drain_step = loop_timer_new(d->loop, on_drain_step, d);
-	if (d->tick == NULL || d->second == NULL || d->again == NULL || d->drain_step == NULL)
+	if (d->tick == NULL || d->again == NULL || d->drain_step == NULL)
 		return EVH_NOMEM;
 	loop_timer_set(d->tick, sessions_tick_us(d->sessions));
-	loop_timer_set(d->second, 1000000);
 	return EVH_OK;
 }
 
@@ -474,7 +478,6 @@ finish(struct daemon *d)
 	loop_unwatch(&d->history_done);
 	history_stop(&d->history);
 	loop_timer_free(&d->tick);
-	loop_timer_free(&d->second);
 	loop_timer_free(&d->again);
 	loop_timer_free(&d->drain_step);
 	loop_free(&d->loop); /* ends what connections are left */

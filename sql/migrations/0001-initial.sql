@@ -228,8 +228,9 @@ END;
 -- Not left to UNIQUE: INSERT OR REPLACE would hand the secret to another user
 -- and leave his connections open.
 CREATE TRIGGER credential_insert BEFORE INSERT ON credential
-WHEN EXISTS (SELECT 1 FROM credential WHERE hash = NEW.hash OR id = NEW.id) BEGIN
-	SELECT RAISE(ABORT, 'credential.hash: a credential with this hash (or id) is there already');
+WHEN EXISTS (SELECT 1 FROM credential WHERE hash = NEW.hash AND user_id <> NEW.user_id)
+	OR EXISTS (SELECT 1 FROM credential WHERE id = NEW.id) BEGIN
+	SELECT RAISE(ABORT, 'credential.hash: a credential of another user with this hash, or one with this id, is there');
 END;
 
 CREATE TRIGGER credential_update AFTER UPDATE OF user_id, kind, hash, scopes, event_types,

@@ -153,7 +153,7 @@ credential_rules(void **state)
 		{ CREDENTIAL("",
 			  "") "; INSERT OR REPLACE INTO credential(user_id, kind, hash) VALUES('thief', 'key', '" HASH
 			      "')",
-			"credential.hash: a credential with this hash" },
+			"credential.hash: a credential of another user" },
 		{ CREDENTIAL(", revoked_at", ", 'yes'"), "credential.revoked_at: a time" },
 		{ CREDENTIAL(", username", ", " SPAN255 " || 'x'"), "credential.username: at most 255" },
 		{ CREDENTIAL(", scopes", ", 'root'"), "credential.scopes: some of" },
