@@ -217,7 +217,7 @@ auth_check(struct auth *auth, const char *authorization, const char *api_key, st
 	struct api_error *e)
 {
 	const char *token = NULL;
-	struct auth_principal second;
+	struct auth_principal second = { .credential_id = 0 };
 	enum evh_rc rc;
 
 	memset(who, 0, sizeof(*who));

@@ -117,7 +117,7 @@ split_address(const char *address, char host[LISTENER_ADDRESS_BYTES], char port[
 static void
 name_socket(int fd, struct buf *names)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	char host[LISTENER_ADDRESS_BYTES], port[8];
 
@@ -182,7 +182,7 @@ listener_open(const char *address, int *fd, struct buf *names, char *why, size_t
 int
 listener_accept(int fd, char peer[LISTENER_ADDRESS_BYTES])
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	int one = 1,
 	    conn = accept4(fd, (struct sockaddr *)(void *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-#define FIRST_LOOK_US 1000
-#define LAST_LOOK_US 32000
+/* After a sign of writing: 50 µs, 100 µs, … 51 ms.  The timers of the loop
+ * count milliseconds, which is longer than most commits take, so this one is
+ * a timerfd. */
+#define FIRST_LOOK_US 50
+#define LAST_LOOK_US 52000
 
 /* A busy writer must not keep us reading what it causes. */
 #define READS_MAX 8
@@ -20,28 +24,40 @@ struct watch {
 	int fd; /* inotify, owned by the loop */
 	int descriptor;
 	struct loop_fd *watched;
-	struct loop_timer *timer;
-	int64_t next_us;
+	int timer; /* timerfd, owned by the loop */
+	struct loop_fd *timed;
+	long next_us;
 	void (*look)(void *arg);
 	void *arg;
 };
 
 static void
+set_timer(struct watch *w)
+{
+	struct itimerspec t = { .it_value = { 0, w->next_us * 1000 } };
+
+	(void)timerfd_settime(w->timer, 0, &t, NULL);
+}
+
+static void
 look_soon(struct watch *w)
 {
 	w->next_us = FIRST_LOOK_US;
-	loop_timer_set(w->timer, w->next_us);
+	set_timer(w);
 }
 
 static void
 on_timer(void *arg)
 {
 	struct watch *w = arg;
+	uint64_t count;
 
+	if (read(w->timer, &count, sizeof(count)) < 0)
+		return; /* it was set again meanwhile */
 	w->look(w->arg);
 	w->next_us *= 2;
 	if (w->next_us <= LAST_LOOK_US)
-		loop_timer_set(w->timer, w->next_us);
+		set_timer(w);
 }
 
 static void
@@ -88,25 +104,30 @@ watch_new(struct watch **out, struct loop *loop, const char *database, void (*lo
 	w->arg = arg;
 	w->descriptor = -1;
 	w->wal = malloc(len);
-	w->timer = loop_timer_new(loop, on_timer, w);
-	if (w->wal == NULL || w->timer == NULL) {
+	if (w->wal == NULL) {
 		watch_free(&w);
 		return EVH_NOMEM;
 	}
 	(void)snprintf(w->wal, len, "%s-wal", database);
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (w->fd < 0) {
+	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (w->fd < 0 || w->timer < 0) {
 		log_warn("no_inotify", "reason=\"%s\" effect=\"changes are seen within one second\"",
 			strerror(errno));
 	} else {
 		w->watched = loop_watch(loop, w->fd, on_readable, NULL, w);
-		if (w->watched == NULL) {
-			(void)close(w->fd);
-			watch_free(&w);
-			return EVH_NOMEM;
-		}
-		attach(w);
+		w->timed = loop_watch(loop, w->timer, on_timer, NULL, w);
 	}
+	if (w->watched == NULL && w->fd >= 0)
+		(void)close(w->fd);
+	if (w->timed == NULL && w->timer >= 0)
+		(void)close(w->timer);
+	if ((w->watched == NULL) != (w->timed == NULL)) {
+		watch_free(&w);
+		return EVH_NOMEM;
+	}
+	if (w->watched != NULL)
+		attach(w);
 	*out = w;
 	return EVH_OK;
 }
@@ -126,7 +147,7 @@ watch_free(struct watch **watch)
 	if (w == NULL)
 		return;
 	loop_unwatch(&w->watched);
-	loop_timer_free(&w->timer);
+	loop_unwatch(&w->timed);
 	free(w->wal);
 	free(w);
 	*watch = NULL;

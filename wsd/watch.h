@@ -3,7 +3,7 @@
  * inotify on the -wal file tells that a commit is near: it can come a moment
  * before the commit is visible, and commits of others can hide behind each
  * other, so after each sign of writing the database is looked at again after
- * 1, 2, 4 … ms until it has been quiet for about 60 ms.  Without inotify the
+ * 50, 100, 200 … µs until it has been quiet for about 100 ms.  Without inotify the
  * owner's own regular look is all there is. */
 
 #ifndef EVH_WSD_WATCH_H

@@ -39,6 +39,24 @@ def pytest_runtest_makereport(item, call):
                     report.sections.append((f"log of {process.name}", text[-6000:]))
 
 
+@pytest.fixture
+def figure(request):
+    """figure(text): a measured figure, shown at the end of the run."""
+    def note(text):
+        print(text)
+        request.node.user_properties.append(("figure", text))
+    return note
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                for name, text in report.user_properties:
+                    if name == "figure":
+                        terminalreporter.write_line("figure: " + text)
+
+
 def _hubs_of(value):
     if value is None:
         return []

@@ -58,7 +58,7 @@ def unsubscribe_all(hub, swarm, plan, answers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", range(RUNS))
-def test_barrier(make_hub, run):
+def test_barrier(make_hub, run, figure):
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     choice = random.Random(seed)
@@ -108,8 +108,8 @@ def test_barrier(make_hub, run):
         assert kept == by_type[stayed], f"{len(by_type[stayed]) - len(kept)} events of the other type lost"
         numbers = [n for _, n in client.events[:-1]]
         assert numbers == sorted(numbers), "out of order"
-    print(f"{CLIENTS} clients, {count} events in {SECONDS} s,"
-          f" {sum(len(c.events) for c in swarm.clients)} deliveries checked")
+    figure(f"barrier: {CLIENTS} clients, {count} events in {SECONDS} s,"
+           f" {sum(len(c.events) for c in swarm.clients)} deliveries checked")
 
 
 def knows(hub, who):

@@ -372,7 +372,7 @@ def test_dedup_id_twice(rows_hub):
 
 # ---- new types, and types that are not kept
 
-def test_new_type_at_once(hub):
+def test_new_type_at_once(hub, figure):
     who = hub.credential()
     hub.sql("INSERT INTO event_type(name, description) VALUES('billing', 'invoices')")
 
@@ -383,7 +383,7 @@ def test_new_type_at_once(hub):
             return None
     begin = time.monotonic()
     ws = procs.wait_for(connect, "the new type is unknown", 1)
-    print(f"new type usable after {(time.monotonic() - begin) * 1000:.1f} ms")
+    figure(f"new event type usable after {(time.monotonic() - begin) * 1000:.1f} ms")
     hub.publish("billing", "invoice", "1.10")
     ws.expect("billing", "invoice")
     ws.close()
@@ -476,7 +476,7 @@ def test_retention_by_age(make_hub):
 
 # ---- how fast (printed; the bound is only there for what is broken)
 
-def test_latency_of_a_plain_insert(hub):
+def test_latency_of_a_plain_insert(hub, figure):
     ws = subscribe(hub.wsd.listen, hub.credential(), "pdfm")
     times = []
     with subprocess.Popen(["/usr/bin/sqlite3", "-batch", hub.database], stdin=subprocess.PIPE, text=True,
@@ -487,8 +487,8 @@ def test_latency_of_a_plain_insert(hub):
             assert ws.recv()["body"] == i
             times.append((time.perf_counter() - begin) * 1000)
         shell.stdin.close()
-    print(f"INSERT to client: median {statistics.median(times):.2f} ms, p99 {sorted(times)[-3]:.2f} ms,"
-          f" worst {max(times):.2f} ms of {len(times)}")
+    figure(f"INSERT to client: median {statistics.median(times):.2f} ms, p99 {sorted(times)[-3]:.2f} ms,"
+           f" worst {max(times):.2f} ms of {len(times)}")
     assert statistics.median(times) < 250
     ws.close()
 

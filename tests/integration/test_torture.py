@@ -27,7 +27,7 @@ TYPES = ["ta", "tb", "tc"]
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("run", range(RUNS))
 @pytest.mark.parametrize("proxy", ["nginx", "lighttpd-socket"])
-def test_resume_torture(make_hub, run, proxy):
+def test_resume_torture(make_hub, run, proxy, figure):
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     choice = random.Random(seed)
@@ -82,5 +82,5 @@ def test_resume_torture(make_hub, run, proxy):
             at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
             raise AssertionError(f"{len(got)} instead of {len(want)} events; first difference at {at}:"
                                  f" {got[max(0, at - 3):at + 5]} instead of {want[max(0, at - 3):at + 5]}")
-    print(f"{CLIENTS} clients, {count} events, {sum(c.connects for c in swarm.clients)} connections,"
-          f" {sum(len(c.events) for c in swarm.clients)} deliveries checked")
+    figure(f"resume: {CLIENTS} clients, {count} events, {sum(c.connects for c in swarm.clients)} connections,"
+           f" {sum(len(c.events) for c in swarm.clients)} deliveries checked")
