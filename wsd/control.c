@@ -323,14 +323,17 @@ control_new(struct control **out, const struct control_setup *setup, char *why)
 void
 control_changes_applied(struct control *ctl)
 {
+	bool all = false, asked = false;
+	uint64_t reached = 0;
+
 	for (struct control_conn *c = ctl->conns; c != NULL; c = c->next) {
 		for (struct control_reply *r = c->first; r != NULL; r = r->next) {
-			if (r->change != 0 && !r->ready) {
-				bool all = false;
-				uint64_t reached = ctl->setup.sync(ctl->setup.arg, &all);
-
-				control_try_sync(r, reached, all);
-			}
+			if (r->change == 0 || r->ready)
+				continue;
+			if (!asked)
+				reached = ctl->setup.sync(ctl->setup.arg, &all);
+			asked = true;
+			control_try_sync(r, reached, all);
 		}
 	}
 }

@@ -33,6 +33,9 @@
 /* How often the daemon's row is refreshed though nothing has happened, s. */
 #define STATUS_SECONDS 30
 
+/* While writes wait longer than this, µs, what can wait does. */
+#define STORE_SLOW_US INT64_C(1000000)
+
 /* What writing may take at the end, ms. */
 #define STORE_GRACE_MS 5000
 
@@ -56,6 +59,7 @@ struct daemon {
 	bool feed_blocked, feed_failed, draining;
 	int64_t drain_until; /* monotonic µs */
 	int64_t next_purge;
+	bool purging;
 	uint64_t told_messages;
 	int64_t since_second; /* µs */
 	unsigned seconds;
@@ -63,15 +67,18 @@ struct daemon {
 
 /* The feed */
 
-static void
+static enum evh_rc
 on_feed_event(void *arg, const struct hub_event *event)
 {
 	struct daemon *d = arg;
 	enum evh_rc rc = hub_append(d->hub, event, NULL);
 
+	if (rc == EVH_NOMEM)
+		return rc; /* none is skipped: it is tried again */
 	if (rc != EVH_OK)
 		log_error("event_dropped", "seq=%llu event_type=%.64s reason=\"%s\"",
 			(unsigned long long)event->seq, event->event_type, evh_rc_name(rc));
+	return EVH_OK;
 }
 
 static bool
@@ -124,7 +131,7 @@ look(void *arg)
 {
 	struct daemon *d = arg;
 
-	if (feed_changed(d->feed) || d->feed_failed)
+	if (feed_changed(d->feed) || d->feed_failed || d->feed_blocked)
 		poll_and_tell(d);
 }
 
@@ -147,7 +154,7 @@ feed_again(void *arg)
 {
 	struct daemon *d = arg;
 
-	if (d->feed_blocked)
+	if (d->feed_blocked && d->again != NULL)
 		loop_timer_set(d->again, 1);
 }
 
@@ -190,30 +197,39 @@ submit_plain(struct daemon *d, enum store_kind kind)
 	store_submit(d->store, op);
 }
 
+static void on_purged(void *arg, struct store_op *op);
+
+static void
+submit_purge(struct daemon *d)
+{
+	struct store_op *op = store_op_new(STORE_PURGE);
+
+	if (op == NULL)
+		return;
+	d->purging = true;
+	op->done = on_purged;
+	op->arg = d;
+	store_submit(d->store, op);
+}
+
 static void
 on_purged(void *arg, struct store_op *op)
 {
 	struct daemon *d = arg;
 
+	d->purging = false;
 	if (op->rc == EVH_OK && op->u.purge.more && !d->draining)
-		d->next_purge = clock_mono_us();
+		submit_purge(d); /* a step at a time: others are served in between */
 	store_op_free(op);
 }
 
 static void
 purge_when_due(struct daemon *d)
 {
-	struct store_op *op;
-
-	if (clock_mono_us() < d->next_purge)
+	if (d->purging || clock_mono_us() < d->next_purge)
 		return;
 	d->next_purge = clock_mono_us() + d->conf->retain_interval * 1000;
-	op = store_op_new(STORE_PURGE);
-	if (op == NULL)
-		return;
-	op->done = on_purged;
-	op->arg = d;
-	store_submit(d->store, op);
+	submit_purge(d);
 }
 
 static void
@@ -224,12 +240,14 @@ each_second(struct daemon *d)
 	watch_check(d->watch);
 	look(d);
 	sessions_write_dirty(d->sessions);
-	if (sent != d->told_messages || d->seconds % STATUS_SECONDS == 0 ||
-		store_health(d->store) != EVH_OK) {
-		d->told_messages = sent;
-		submit_plain(d, STORE_STATUS);
+	if (store_waiting_us(d->store) < STORE_SLOW_US) { /* nothing piles up behind a lock */
+		if (sent != d->told_messages || d->seconds % STATUS_SECONDS == 0 ||
+			store_health(d->store) != EVH_OK) {
+			d->told_messages = sent;
+			submit_plain(d, STORE_STATUS);
+		}
+		purge_when_due(d);
 	}
-	purge_when_due(d);
 	notify_alive();
 	d->seconds++;
 }
@@ -244,7 +262,7 @@ on_tick(void *arg)
 	sessions_tick(d->sessions);
 	d->since_second += step;
 	if (d->since_second >= 1000000) {
-		d->since_second = 0;
+		d->since_second -= 1000000;
 		each_second(d);
 	}
 	loop_timer_set(d->tick, step);

@@ -80,6 +80,8 @@ send_run(struct hub *hub, struct client *c, const struct run *run, uint64_t *pos
 	if (n < 0)
 		return SENT_DEAD;
 	taken = (size_t)n;
+	if (taken > 0)
+		c->lag_replies = 0; /* it reads: what was queued before has gone */
 	hub->stats.bytes_sent += taken;
 	if (taken == run->bytes.len) {
 		hub->stats.messages_sent += run->count;
@@ -255,6 +257,7 @@ hub_flush(struct hub *hub)
 		flush_slice(hub, from, to);
 		hub->flushed = to;
 	}
+	hub->unflushed = 0;
 }
 
 /* Reading on: those who are behind. */

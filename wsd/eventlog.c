@@ -49,8 +49,8 @@ slot(const struct eventlog *log, uint64_t pos)
 	return &log->ring[pos & (log->size - 1)];
 }
 
-static size_t
-entry_bytes(const struct logentry *e)
+size_t
+eventlog_entry_bytes(const struct logentry *e)
 {
 	size_t bytes = sizeof(*e) + sizeof(*e->frame) + e->frame->len;
 
@@ -64,7 +64,7 @@ drop_oldest(struct eventlog *log)
 {
 	struct logentry *e = slot(log, log->first);
 
-	log->bytes -= entry_bytes(e);
+	log->bytes -= eventlog_entry_bytes(e);
 	log->base_seq = e->seq;
 	free(e->frame);
 	free(e->target);
@@ -107,7 +107,7 @@ eventlog_append(struct eventlog *log, const struct logentry *entry)
 		return EVH_NOMEM;
 	*slot(log, log->next++) = *entry;
 	log->head_seq = entry->seq;
-	log->bytes += entry_bytes(entry);
+	log->bytes += eventlog_entry_bytes(entry);
 	while (log->budget != 0 && log->bytes > log->budget && log->next - log->first > 1)
 		drop_oldest(log);
 	return EVH_OK;

@@ -57,6 +57,9 @@ void eventlog_clear(struct eventlog *log);
  * May drop the oldest entries. */
 enum evh_rc eventlog_append(struct eventlog *log, const struct logentry *entry);
 
+/* What an entry counts against the budget. */
+size_t eventlog_entry_bytes(const struct logentry *entry);
+
 /* The entry at a position from first up to, not including, next. */
 const struct logentry *eventlog_at(const struct eventlog *log, uint64_t pos);
 

@@ -137,7 +137,7 @@ feed_change_seq(const struct feed *feed)
 	return feed->change_seq;
 }
 
-static void
+static enum evh_rc
 hand_on_event(struct feed *f, sqlite3_stmt *row)
 {
 	struct hub_event e = {
@@ -152,8 +152,17 @@ hand_on_event(struct feed *f, sqlite3_stmt *row)
 		.timestamp = db_text(row, 6),
 	};
 
-	f->event_seq = e.seq;
-	f->sink.event(f->sink.arg, &e);
+	enum evh_rc rc;
+
+	/* a name that is lost must not make an event everybody's */
+	if ((e.client_id == NULL && sqlite3_column_type(row, 4) != SQLITE_NULL) ||
+		(e.user_id == NULL && sqlite3_column_type(row, 5) != SQLITE_NULL) ||
+		(e.body == NULL && sqlite3_column_type(row, 3) != SQLITE_NULL))
+		return EVH_NOMEM;
+	rc = f->sink.event(f->sink.arg, &e);
+	if (rc == EVH_OK)
+		f->event_seq = e.seq;
+	return rc;
 }
 
 static bool
@@ -277,7 +286,10 @@ merge(struct feed *f, uint32_t budget, struct gathered *g, bool *more)
 				return EVH_OK;
 			change = next_change(f, g, change);
 		} else {
-			hand_on_event(f, f->events);
+			enum evh_rc rc = hand_on_event(f, f->events);
+
+			if (rc != EVH_OK)
+				return rc;
 			event = sqlite3_step(f->events);
 		}
 	}

@@ -30,7 +30,8 @@ struct feed_change {
 };
 
 struct feed_sink {
-	void (*event)(void *arg, const struct hub_event *event);
+	/* Anything but EVH_OK: it will be offered again. */
+	enum evh_rc (*event)(void *arg, const struct hub_event *event);
 	/* False: cannot be applied yet; it will be offered again. */
 	bool (*change)(void *arg, const struct feed_change *change);
 	void *arg;

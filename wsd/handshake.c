@@ -192,6 +192,23 @@ unknown_type(const struct grouping *types, const char *item, size_t len, struct 
 		"\"%.*s\" is no event type; valid: %s", (int)(len > 64 ? 64 : len), item, valid);
 }
 
+/* False when there is no room for it. */
+static bool
+add_type(struct handshake *h, const char *name, struct api_error *e)
+{
+	switch (event_types_add(&h->types, name)) {
+	case EVH_OK:
+		return true;
+	case EVH_NOMEM:
+		api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
+		return false;
+	default:
+		api_error_fail(e, 400, "too_many_event_types", "event_types", "more than %d event types",
+			EVENT_TYPES_MAX);
+		return false;
+	}
+}
+
 /* One item of the list; false only when there is no room for more. */
 static bool
 take_type(struct handshake *h, const char *item, size_t len, const struct conf *conf,
@@ -210,17 +227,7 @@ take_type(struct handshake *h, const char *item, size_t len, const struct conf *
 			"the credential may not subscribe to \"%s\"", name);
 		return true;
 	}
-	switch (event_types_add(&h->types, name)) {
-	case EVH_OK:
-		return true;
-	case EVH_NOMEM:
-		api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
-		return false;
-	default:
-		api_error_fail(e, 400, "too_many_event_types", "event_types", "more than %d event types",
-			EVENT_TYPES_MAX);
-		return false;
-	}
+	return add_type(h, name, e);
 }
 
 static bool
@@ -255,10 +262,8 @@ check_types(struct handshake *h, const struct server_request *r, const struct co
 	for (uint32_t i = 0; i < types->type_count; i++) {
 		const struct evtype *t = types->types[i];
 
-		if (t->exists && t->mandatory && event_types_add(&h->types, t->name) == EVH_NOMEM) {
-			api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
+		if (t->exists && t->mandatory && !add_type(h, t->name, e))
 			return false;
-		}
 	}
 	return true;
 }

@@ -103,7 +103,10 @@ read_row(struct row *r, sqlite3_stmt *stmt)
 	r->client_id = copy_column(stmt, 4, NULL);
 	r->user_id = copy_column(stmt, 5, NULL);
 	r->timestamp = copy_column(stmt, 6, NULL);
+	/* a name that is lost must not make an event everybody's */
 	if (r->type == NULL || r->message == NULL || r->timestamp == NULL ||
+		(r->client_id == NULL && sqlite3_column_type(stmt, 4) != SQLITE_NULL) ||
+		(r->user_id == NULL && sqlite3_column_type(stmt, 5) != SQLITE_NULL) ||
 		(r->body == NULL && sqlite3_column_type(stmt, 3) != SQLITE_NULL)) {
 		row_clear(r);
 		return EVH_NOMEM;
@@ -191,7 +194,10 @@ read_piece(struct history *h, uint64_t after)
 	if (p == NULL)
 		return NULL;
 	p->after = p->upto = after;
-	step_reset(h->begin); /* one snapshot: what is gone, and what is there */
+	p->rc = db_rc(sqlite3_step(h->begin)); /* one snapshot: what is gone, and what is there */
+	(void)sqlite3_reset(h->begin);
+	if (p->rc != EVH_OK)
+		return p;
 	p->rc = read_purged(h, p);
 	if (p->rc == EVH_OK)
 		p->rc = read_events(h, p);

@@ -143,7 +143,7 @@ hub_unlag(struct hub *hub, struct client *c)
 	hub->lagging[c->lag_index] = hub->lagging[--hub->lag_count];
 	hub->lagging[c->lag_index]->lag_index = c->lag_index;
 	c->lag_index = CLIENT_NOT_LIVE;
-	if (c->queue_depth != 0)
+	if (c->queue_depth != 0 && c->state != CLIENT_CLOSING)
 		hub->ops.dirty(hub->ops.arg, c);
 }
 
@@ -204,7 +204,7 @@ hub_append(struct hub *hub, const struct hub_event *event, char id[EVH_ID_TEXT])
 	if (id != NULL)
 		(void)evh_id_format(id, hub->epoch, entry.seq, number);
 	/* what has not been flushed yet must not be dropped to make room */
-	if (hub->log.bytes + entry.frame->len + 256 > hub->log.budget)
+	if (hub->unflushed + eventlog_entry_bytes(&entry) > hub->log.budget / 2)
 		hub_flush(hub);
 	rc = eventlog_append(&hub->log, &entry);
 	if (rc != EVH_OK) {
@@ -212,6 +212,7 @@ hub_append(struct hub *hub, const struct hub_event *event, char id[EVH_ID_TEXT])
 		free(entry.target);
 		return rc;
 	}
+	hub->unflushed += eventlog_entry_bytes(&entry);
 	hub->stats.events++;
 	return EVH_OK;
 }
@@ -258,9 +259,9 @@ hub_reply(struct hub *hub, struct client *c, const struct message *message)
 	struct message m = *message;
 	char made_up[EVH_ID_TEXT];
 
+	hub_flush(hub);
 	if (!is_open(c))
 		return;
-	hub_flush(hub);
 	if (c->state != CLIENT_LIVE && ++c->lag_replies > REPLIES_WHILE_LAGGING) {
 		hub_close(hub, c, CLOSE_POLICY, "asks but does not read");
 		return;
@@ -445,11 +446,12 @@ hub_close(struct hub *hub, struct client *c, uint16_t code, const char *reason)
 {
 	if (c->state == CLIENT_CLOSING)
 		return;
+	c->state = CLIENT_CLOSING;
 	hub_unlive(c);
 	hub_unlag(hub, c);
-	c->state = CLIENT_CLOSING;
 	wheel_remove(&c->timer);
-	hub->ops.close(c->conn, code, reason);
+	if (c->conn != NULL) /* else it is not open yet, and closed when it is */
+		hub->ops.close(c->conn, code, reason);
 }
 
 void
@@ -457,6 +459,7 @@ hub_leave(struct hub *hub, struct client **client)
 {
 	struct client *c = *client;
 
+	c->state = CLIENT_CLOSING;
 	hub_unlive(c);
 	hub_unlag(hub, c);
 	if (c->group != NULL)

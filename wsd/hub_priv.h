@@ -41,6 +41,7 @@ struct hub {
 	char epoch[EVH_EPOCH_TEXT];
 	struct eventlog log;
 	uint64_t flushed; /* position of all live clients */
+	size_t unflushed; /* bytes of the log behind it */
 	uint64_t number;  /* of the next frame that is no event */
 	uint64_t stamp;	  /* of the last slice */
 	struct clients clients;

@@ -119,8 +119,7 @@ repair_others(sqlite3 *db, const struct conf *conf)
 
 		if (fd >= 0) {
 			rc = remove_clients(db, db_text(stmt, 0), true);
-			(void)unlink(path);
-			(void)close(fd);
+			(void)close(fd); /* the file stays: unlinking would let two hold "it" */
 		}
 		free(path);
 	}
@@ -216,8 +215,7 @@ instance_release(struct instance **instance, const struct conf *conf)
 		}
 		db_close(&db);
 	}
-	(void)unlink(i->path);
-	(void)close(i->fd);
+	(void)close(i->fd); /* the file stays; see repair_others */
 	free(i->path);
 	free(i);
 	*instance = NULL;

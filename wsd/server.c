@@ -137,6 +137,10 @@ handshake_fault(struct server *s, struct lws *wsi)
 {
 	const char *version = header(s, wsi, WSI_TOKEN_VERSION), *key = header(s, wsi, WSI_TOKEN_KEY);
 
+	/* the library copies these two into 128 bytes */
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECTION) > 126 ||
+		lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 126)
+		return "the Connection or Sec-WebSocket-Protocol header is longer than 126 bytes";
 	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
 		return "the Connection header does not have the word Upgrade";
 	if (key == NULL || strlen(key) != 24)
@@ -436,8 +440,9 @@ adopt(struct server *s, int fd, const char *peer)
 	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP;
 	how.fd.sockfd = fd;
 	how.opaque = conn;
-	conn->wsi = lws_adopt_descriptor_vhost_via_info(&how);
-	/* on failure the library has closed the socket and told WSI_DESTROY */
+	/* on failure the library closes the socket, and tells WSI_DESTROY if it got
+	 * as far as that; conn may be gone then, so it is not touched */
+	(void)lws_adopt_descriptor_vhost_via_info(&how);
 }
 
 /* No descriptor is left: takes the spare one to tell the next in line, so
@@ -619,9 +624,11 @@ server_queue(void *arg, const uint8_t *bytes, size_t len)
 	struct server_conn *conn = arg;
 
 	/* a raw write does not change the bytes */
-	if (!conn->closing &&
-		lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0)
-		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+	if (conn->closing ||
+		lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) >= 0)
+		return;
+	conn->closing = true;
+	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 }
 
 void
@@ -656,6 +663,8 @@ server_close(void *arg, uint16_t code, const char *reason)
 	if (len > 0)
 		memcpy(frame + n, reason, len);
 	server_queue(conn, frame, n + len);
+	if (conn->closing)
+		return; /* it is dead */
 	conn->closing = true;
 	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_SECONDS);
 	(void)lws_rx_flow_control(conn->wsi, 1);

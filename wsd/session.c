@@ -14,11 +14,11 @@
  * somebody: newcomers are told to come back. */
 #define STORE_STUCK_US INT64_C(5000000)
 
+/* … and than this, that what can wait does. */
+#define STORE_SLOW_US INT64_C(1000000)
+
 /* How many rows are updated in one go. */
 #define DIRTY_MAX 4000
-
-/* Frames of a kind that are not read are dropped with the client, not queued. */
-#define FLOOD_BURST 2
 
 /* A message that came before the welcome went out. */
 struct early {
@@ -118,7 +118,8 @@ sessions_dirty(void *arg, struct client *c)
 {
 	struct sessions *s = arg;
 
-	if (c->dirty_index != CLIENT_NOT_LIVE || c->state == CLIENT_JOINING)
+	if (c->dirty_index != CLIENT_NOT_LIVE || c->state == CLIENT_JOINING ||
+		c->state == CLIENT_CLOSING)
 		return;
 	if (s->dirty_count == s->dirty_size) {
 		uint32_t size = s->dirty_size == 0 ? 64 : s->dirty_size * 2;
@@ -146,7 +147,9 @@ clean(struct sessions *s, struct client *c)
 void
 sessions_write_dirty(struct sessions *s)
 {
-	for (int i = 0; i < DIRTY_MAX && s->dirty_count > 0 && s->setup.store != NULL; i++) {
+	if (s->setup.store == NULL || store_waiting_us(s->setup.store) > STORE_SLOW_US)
+		return; /* they stay dirty; nothing piles up behind a locked database */
+	for (int i = 0; i < DIRTY_MAX && s->dirty_count > 0; i++) {
 		struct client *c = s->dirty[s->dirty_count - 1];
 		struct store_op *op = store_op_new(STORE_TOUCH);
 		uint64_t behind = hub_behind(s->hub, c);
@@ -321,6 +324,13 @@ join_op(struct sessions *s, const struct client *c, struct handshake *h, const c
 	return op;
 }
 
+/* When the credential ends, as a client keeps it: far times are the farthest. */
+static uint32_t
+expiry(const struct auth_principal *who)
+{
+	return who->expires_at > UINT32_MAX ? UINT32_MAX : (uint32_t)who->expires_at;
+}
+
 static struct client *
 admit(struct sessions *s, struct handshake *h, const char *user_agent)
 {
@@ -332,7 +342,7 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 		return NULL;
 	c->state = CLIENT_JOINING;
 	c->credential_id = h->who.credential_id;
-	c->expires = (uint32_t)h->who.expires_at;
+	c->expires = expiry(&h->who);
 	c->connected_at = clock_now_us();
 	c->resume_refused = h->resume && !h->resume_known;
 	c->last_rx = c->last_ping = c->last_progress = s->wheel.now;
@@ -434,7 +444,7 @@ floods(struct sessions *s, struct client *c)
 	}
 	if (c->window_count < UINT16_MAX)
 		c->window_count++;
-	return c->window_count > s->setup.conf->max_messages_per_second * FLOOD_BURST;
+	return c->window_count > s->setup.conf->max_messages_per_second;
 }
 
 static void
@@ -576,6 +586,8 @@ on_joined(void *arg, struct store_op *op)
 	struct client *c = clients_find(s->clients, op->client);
 	char id[EVH_UUID_TEXT];
 
+	if (c != NULL && c->conn == NULL)
+		c = NULL; /* its handshake failed: it is about to go */
 	if (c != NULL && c->state == CLIENT_JOINING && op->rc != EVH_OK) {
 		log_error("client_not_recorded", "user_id=%s reason=\"%s\"", c->user->user_id,
 			evh_rc_name(op->rc));
@@ -659,12 +671,15 @@ objection(struct sessions *s, const struct client *c, enum evh_rc rc, const stru
 	return NULL;
 }
 
-static void
+/* False if the database could not tell: to be tried again. */
+static bool
 on_credential(struct sessions *s, int64_t credential_id)
 {
 	struct auth_principal who;
 	enum evh_rc rc = auth_reload(s->auth, credential_id, &who);
 
+	if (rc != EVH_OK && rc != EVH_DENIED)
+		return false;
 	hub_flush(s->hub);
 	for (size_t i = 0; i < s->clients->size; i++) {
 		struct client *c = s->clients->slots[i];
@@ -677,14 +692,15 @@ on_credential(struct sessions *s, int64_t credential_id)
 			log_info("client_disconnected", "user_id=%s by=credential reason=\"%s\"",
 				c->user->user_id, reason);
 			hub_close(s->hub, c, CLOSE_POLICY, reason);
-		} else if (c->expires != (uint32_t)who.expires_at) {
-			c->expires = (uint32_t)who.expires_at;
+		} else if (c->expires != expiry(&who)) {
+			c->expires = expiry(&who);
 			if (c->state != CLIENT_JOINING)
 				schedule(s, c);
 		}
 	}
 	if (rc == EVH_OK)
 		auth_principal_free(&who);
+	return true;
 }
 
 bool
@@ -699,8 +715,7 @@ sessions_change(void *arg, const struct feed_change *change)
 	case FEED_DISCONNECT:
 		return on_disconnect(s, change);
 	case FEED_CREDENTIAL:
-		on_credential(s, change->credential_id);
-		return true;
+		return on_credential(s, change->credential_id);
 	case FEED_EVENT_TYPE:
 		hub_flush(s->hub);
 		for (uint32_t i = 0; i < change->type_count; i++)

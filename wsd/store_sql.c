@@ -80,7 +80,8 @@ static const char *const texts[SQL_COUNT] = {
 		"DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE event_type = ?1"
 		" AND seq <= ?2 ORDER BY seq LIMIT ?3)",
 	[SQL_PURGE_CHANGES] =
-		"DELETE FROM change WHERE seq IN (SELECT seq FROM change WHERE created_at <"
+		"DELETE FROM change WHERE seq IN (SELECT seq FROM"
+		" (SELECT seq, created_at FROM change ORDER BY seq LIMIT ?1) WHERE created_at <"
 		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '" CHANGE_KEPT "') ORDER BY seq LIMIT ?1)",
 };
 
