@@ -1,32 +1,24 @@
 /* What may be asked on the control socket, and the answers. */
 
-#include "common/api_error.h"
 #include "common/clock.h"
-#include "common/event.h"
 #include "wsd/control_priv.h"
+#include "wsd/control_request.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* One request line, taken apart. */
+/* One request, who asked, and where the answer goes. */
 struct request {
 	struct control_conn *conn;
 	struct control_reply *reply;
-	struct json_object *o;
-	struct json_slice text;
-	struct json_slice rid;
+	struct control_request in;
 	bool later; /* to be asked again when those before it are answered */
 };
 
-/* Begins the answer: {"ok":…, and the rid if there was one. */
 static void
-begin(struct control_reply *r, bool ok, struct json_slice rid)
+begin(struct control_reply *r, struct json_slice rid)
 {
-	buf_puts(&r->text, ok ? "{\"ok\":true" : "{\"ok\":false");
-	if (rid.at != NULL) {
-		buf_puts(&r->text, ",\"rid\":");
-		buf_add(&r->text, rid.at, rid.len);
-	}
+	control_answer_begin(&r->text, true, rid);
 }
 
 static void
@@ -39,15 +31,8 @@ finish(struct control_reply *r)
 static void
 fail(struct control_reply *r, struct json_slice rid, const char *what, const char *detail)
 {
-	struct buf text = BUF_INIT;
-
-	begin(r, false, rid);
-	buf_puts(&text, what);
-	buf_puts(&text, detail);
-	buf_puts(&r->text, ",\"error\":");
-	buf_json_string(&r->text, text.data, text.len);
-	buf_free(&text);
-	finish(r);
+	control_answer_error(&r->text, rid, what, detail);
+	control_ready(r);
 }
 
 static void
@@ -55,7 +40,7 @@ op_hello(struct request *q)
 {
 	const struct conf *conf = q->conn->control->setup.conf;
 
-	begin(q->reply, true, q->rid);
+	begin(q->reply, q->in.rid);
 	buf_puts(&q->reply->text,
 		",\"name\":\"evhub-wsd\",\"version\":\"" PACKAGE_VERSION
 		"\",\"protocol\":1,\"daemon\":");
@@ -82,7 +67,7 @@ control_try_sync(struct control_reply *r, uint64_t reached, bool all)
 		return;
 	rid = kept_rid(r, &keep);
 	if (reached >= r->change) {
-		begin(r, true, rid);
+		begin(r, rid);
 		buf_printf(&r->text, ",\"change\":%llu", (unsigned long long)reached);
 		finish(r);
 	} else {
@@ -95,24 +80,22 @@ static void
 op_sync(struct request *q)
 {
 	struct control *ctl = q->conn->control;
-	struct json_object *v = NULL;
-	int64_t n;
+	uint64_t n;
 	bool all = false;
 
-	if (!json_object_object_get_ex(q->o, "change", &v) || !json_object_is_type(v, json_type_int) ||
-		(n = json_object_get_int64(v)) < 0) {
-		fail(q->reply, q->rid, "change: must be a whole number", "");
+	if (!control_request_change(&q->in, &n)) {
+		fail(q->reply, q->in.rid, "change: must be a whole number", "");
 		return;
 	}
-	buf_add(&q->reply->text, q->rid.at != NULL ? q->rid.at : "", q->rid.len);
-	q->reply->change = n == 0 ? 1 : (uint64_t)n;
+	buf_add(&q->reply->text, q->in.rid.at != NULL ? q->in.rid.at : "", q->in.rid.len);
+	q->reply->change = n == 0 ? 1 : n;
 	if (n == 0) { /* every change so far */
 		q->reply->change = ctl->setup.sync(ctl->setup.arg, &all);
 		control_try_sync(q->reply, q->reply->change, true);
 		return;
 	}
-	n = (int64_t)ctl->setup.sync(ctl->setup.arg, &all);
-	control_try_sync(q->reply, (uint64_t)n, all);
+	n = ctl->setup.sync(ctl->setup.arg, &all);
+	control_try_sync(q->reply, n, all);
 }
 
 static void
@@ -126,7 +109,7 @@ on_published(void *arg, struct store_op *op)
 	if (r->conn != NULL && op->rc == EVH_OK) {
 		r->conn->published = op->u.publish.seq;
 		(void)evh_id_format(id, hub_epoch(r->conn->control->setup.hub), op->u.publish.seq, 0);
-		begin(r, true, rid);
+		begin(r, rid);
 		buf_printf(&r->text, ",\"id\":\"%s\"%s", id,
 			op->u.publish.duplicate ? ",\"duplicate\":true" : "");
 		finish(r);
@@ -157,7 +140,7 @@ publish_stored(struct request *q, const struct event_input *e)
 	bool complete;
 
 	if (op == NULL) {
-		fail(q->reply, q->rid, "out of memory", "");
+		fail(q->reply, q->in.rid, "out of memory", "");
 		return;
 	}
 	op->u.publish.event_type = strdup(e->event_type);
@@ -179,12 +162,12 @@ publish_stored(struct request *q, const struct event_input *e)
 		(e->dedup_id == NULL || op->u.publish.dedup_id != NULL);
 	if (!complete) {
 		store_op_free(op);
-		fail(q->reply, q->rid, "out of memory", "");
+		fail(q->reply, q->in.rid, "out of memory", "");
 		return;
 	}
 	op->done = on_published;
 	op->arg = q->reply;
-	buf_add(&q->reply->text, q->rid.at != NULL ? q->rid.at : "", q->rid.len);
+	buf_add(&q->reply->text, q->in.rid.at != NULL ? q->in.rid.at : "", q->in.rid.len);
 	store_submit(q->conn->control->setup.store, op);
 }
 
@@ -215,10 +198,10 @@ publish_passing(struct request *q, const struct event_input *e)
 	clock_format(clock_now_us(), stamp);
 	rc = hub_append(setup->hub, &event, id);
 	if (rc != EVH_OK) {
-		fail(q->reply, q->rid, "cannot publish: ", evh_rc_name(rc));
+		fail(q->reply, q->in.rid, "cannot publish: ", evh_rc_name(rc));
 		return;
 	}
-	begin(q->reply, true, q->rid);
+	begin(q->reply, q->in.rid);
 	buf_printf(&q->reply->text, ",\"id\":\"%s\"", id);
 	finish(q->reply);
 }
@@ -226,16 +209,14 @@ publish_passing(struct request *q, const struct event_input *e)
 static void
 op_publish(struct request *q)
 {
-	static const char *const beside[] = { "op", "rid", NULL };
 	const struct control_setup *setup = &q->conn->control->setup;
-	struct api_error e = API_ERROR_INIT;
+	struct buf error = BUF_INIT;
 	struct event_input event;
 	const struct evtype *type;
 
-	if (event_parse(&event, q->o, q->text, (size_t)setup->conf->max_event_bytes, "", beside, &e) !=
-		EVH_OK) {
-		fail(q->reply, q->rid, e.message, "");
-		api_error_free(&e);
+	if (!control_request_event(&q->in, (size_t)setup->conf->max_event_bytes, &event, &error)) {
+		fail(q->reply, q->in.rid, error.data != NULL ? error.data : "out of memory", "");
+		buf_free(&error);
 		return;
 	}
 	type = grouping_type(hub_grouping(setup->hub), event.event_type);
@@ -247,7 +228,7 @@ op_publish(struct request *q)
 		type = grouping_type(hub_grouping(setup->hub), event.event_type);
 	}
 	if (type == NULL)
-		fail(q->reply, q->rid, "event_type: no such event type: ", event.event_type);
+		fail(q->reply, q->in.rid, "event_type: no such event type: ", event.event_type);
 	else if (type->persistent)
 		publish_stored(q, &event);
 	else
@@ -271,7 +252,7 @@ op_stats(struct request *q)
 		subscriptions += clients->slots[i]->group->type_count;
 		lagging += hub_behind(hub, clients->slots[i]) > 0;
 	}
-	begin(q->reply, true, q->rid);
+	begin(q->reply, q->in.rid);
 	buf_printf(&q->reply->text,
 		",\"total_clients\":%zu,\"total_subscriptions\":%llu,\"lagging_clients\":%llu,"
 		"\"messages_sent\":%llu,\"bytes_sent\":%llu,\"events\":%llu,\"head\":\"%s-%llu\","
@@ -318,7 +299,7 @@ op_clients(struct request *q)
 	const struct clients *clients = hub_clients(hub);
 	bool first = true;
 
-	begin(q->reply, true, q->rid);
+	begin(q->reply, q->in.rid);
 	buf_puts(&q->reply->text, ",\"clients\":[");
 	for (size_t i = 0; i < clients->size; i++) {
 		const struct client *c = clients->slots[i];
@@ -338,7 +319,7 @@ op_drain(struct request *q)
 {
 	struct control_setup *setup = &q->conn->control->setup;
 
-	begin(q->reply, true, q->rid);
+	begin(q->reply, q->in.rid);
 	finish(q->reply);
 	setup->drain(setup->arg);
 }
@@ -359,42 +340,29 @@ static const struct {
 static void
 dispatch(struct request *q)
 {
-	struct json_object *v = NULL;
-	const char *name;
-
-	if (!json_object_is_type(q->o, json_type_object)) {
-		fail(q->reply, q->rid, "a request must be a JSON object", "");
-		return;
-	}
-	q->rid = json_member(q->text, "rid");
-	(void)json_object_object_get_ex(q->o, "op", &v);
-	name = json_plain_string(v);
-	if (name == NULL) {
-		fail(q->reply, q->rid, "op: is missing or not a string", "");
-		return;
-	}
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-		if (strcmp(ops[i].name, name) != 0)
+		if (strcmp(ops[i].name, q->in.op) != 0)
 			continue;
 		if (q->conn->role < ops[i].role)
-			fail(q->reply, q->rid, "op: denied to you: ", name);
+			fail(q->reply, q->in.rid, "op: denied to you: ", q->in.op);
 		else
 			ops[i].run(q);
 		return;
 	}
-	fail(q->reply, q->rid, "op: unknown: ", name);
+	fail(q->reply, q->in.rid, "op: unknown: ", q->in.op);
 }
 
 bool
 control_answer(struct control_conn *conn, struct control_reply *reply, const char *line, size_t len)
 {
-	struct request q = { .conn = conn, .reply = reply, .text = { line, len } };
-	char why[JSON_WHY_BYTES];
+	struct request q = { .conn = conn, .reply = reply };
+	struct buf error = BUF_INIT;
 
-	if (json_parse(line, len, &q.o, why) == EVH_OK)
+	if (control_request_parse(&q.in, line, len, &error))
 		dispatch(&q);
 	else
-		fail(reply, q.rid, "not JSON: ", why);
-	json_object_put(q.o);
+		fail(reply, q.in.rid, error.data != NULL ? error.data : "out of memory", "");
+	buf_free(&error);
+	control_request_free(&q.in);
 	return !q.later;
 }

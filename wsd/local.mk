@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/catalog.c %D%/catalog.h \
 	%D%/client.c %D%/client.h \
 	%D%/control.c %D%/control.h %D%/control_ops.c %D%/control_priv.h \
+	%D%/control_request.c %D%/control_request.h \
 	%D%/control_users.c %D%/control_users.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/deliver.c %D%/hub.c %D%/hub.h %D%/hub_priv.h \
