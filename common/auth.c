@@ -60,7 +60,7 @@ auth_principal_free(struct auth_principal *who)
 }
 
 enum evh_rc
-auth_hash(const char *secret, char out[65])
+auth_hash(const char *secret, char out[AUTH_HASH_TEXT])
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char digest[EVP_MAX_MD_SIZE];
@@ -76,8 +76,8 @@ auth_hash(const char *secret, char out[65])
 	return EVH_OK;
 }
 
-static unsigned
-scopes_of(const char *text)
+unsigned
+auth_scopes_parse(const char *text)
 {
 	unsigned scopes = 0;
 
@@ -97,18 +97,35 @@ scopes_of(const char *text)
 	return scopes;
 }
 
+const char *
+auth_scopes_text(unsigned scopes)
+{
+	static const char *const texts[] = { "", "subscribe", "publish", "subscribe publish", "admin",
+		"subscribe admin", "publish admin", "subscribe publish admin" };
+
+	return texts[scopes & (AUTH_SUBSCRIBE | AUTH_PUBLISH | AUTH_ADMIN)];
+}
+
+enum evh_rc
+auth_principal_set(struct auth_principal *who, const char *user_id, const char *username)
+{
+	memset(who, 0, sizeof(*who));
+	if (strlen(user_id) >= AUTH_NAME_MAX || strlen(username) >= AUTH_NAME_MAX)
+		return EVH_DENIED;
+	memcpy(who->user_id, user_id, strlen(user_id) + 1);
+	memcpy(who->username, username, strlen(username) + 1);
+	return EVH_OK;
+}
+
 static enum evh_rc
 fill(sqlite3_stmt *row, struct auth_principal *who)
 {
-	const char *user_id = db_text(row, 1), *username = db_text(row, 2);
+	enum evh_rc rc = auth_principal_set(who, db_text(row, 1), db_text(row, 2));
 
-	memset(who, 0, sizeof(*who));
-	if (strlen(user_id) >= AUTH_NAME_MAX || strlen(username) >= AUTH_NAME_MAX)
-		return EVH_DENIED; /* the table's CHECK forbids it */
+	if (rc != EVH_OK)
+		return rc; /* the table's CHECK forbids it */
 	who->credential_id = sqlite3_column_int64(row, 0);
-	memcpy(who->user_id, user_id, strlen(user_id) + 1);
-	memcpy(who->username, username, strlen(username) + 1);
-	who->scopes = scopes_of(db_text(row, 5));
+	who->scopes = auth_scopes_parse(db_text(row, 5));
 	who->expires_at = sqlite3_column_int64(row, 7);
 	if (sqlite3_column_type(row, 6) != SQLITE_NULL) {
 		who->event_types = strdup(db_text(row, 6));
@@ -122,7 +139,7 @@ fill(sqlite3_stmt *row, struct auth_principal *who)
 static enum evh_rc
 look_up(struct auth *auth, const char *kind, const char *secret, struct auth_principal *who)
 {
-	char hash[65];
+	char hash[AUTH_HASH_TEXT];
 	enum evh_rc rc = auth_hash(secret, hash);
 	int step;
 

@@ -16,6 +16,7 @@
 /* A secret is 16 to 512 visible characters. */
 #define AUTH_SECRET_MIN 16
 #define AUTH_SECRET_MAX 512
+#define AUTH_HASH_TEXT 65  /* of a SHA3-256 in hex, with its NUL */
 #define AUTH_NAME_MAX 1021 /* bytes of 255 characters, the limit of the table, and a NUL */
 
 enum auth_scope { AUTH_SUBSCRIBE = 1, AUTH_PUBLISH = 2, AUTH_ADMIN = 4 };
@@ -47,9 +48,16 @@ enum evh_rc auth_check(struct auth *auth, const char *authorization, const char 
  * EVH_DENIED if it is gone, revoked or expired. */
 enum evh_rc auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who);
 
+/* Clears *who and sets the names.  EVH_DENIED if one is too long. */
+enum evh_rc auth_principal_set(struct auth_principal *who, const char *user_id, const char *username);
 void auth_principal_free(struct auth_principal *who);
 
+/* Scopes as the tables have them, separated by blanks; words that are none
+ * are left out. */
+unsigned auth_scopes_parse(const char *text);
+const char *auth_scopes_text(unsigned scopes);
+
 /* Writes the lower-case hex SHA3-256 of secret into out. */
-enum evh_rc auth_hash(const char *secret, char out[65]);
+enum evh_rc auth_hash(const char *secret, char out[AUTH_HASH_TEXT]);
 
 #endif

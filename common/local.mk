@@ -17,7 +17,8 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/json_text.c %D%/json_text.h \
 	%D%/log.c %D%/log.h \
 	%D%/migrations.h \
-	%D%/rc.c %D%/rc.h
+	%D%/rc.c %D%/rc.h \
+	%D%/ticket.c %D%/ticket.h
 nodist_%C%_libevhub_common_a_SOURCES = %D%/migrations.c
 
 BUILT_SOURCES += %D%/migrations.c

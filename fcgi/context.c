@@ -25,6 +25,13 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[STATEMENT_PUBLISH] =
 		"INSERT INTO event(event_type, message, body, client_id, user_id, dedup_id)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING seq",
+	[STATEMENT_TICKET] =
+		"INSERT INTO ticket(hash, expires_at, user_id, username, credential_id, scopes,"
+		" event_types, credential_expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	/* more than one ticket adds, so that they do not pile up without a daemon */
+	[STATEMENT_TICKETS_EXPIRED] =
+		"DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at <"
+		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now') LIMIT 10)",
 	[STATEMENT_DAEMONS] = "SELECT name, control_socket FROM daemon ORDER BY name",
 	[STATEMENT_CLIENTS] = "SELECT " CLIENT_COLUMNS " FROM v_clients ORDER BY connected_at, id",
 	[STATEMENT_CLIENTS_OF_USER] =

@@ -34,6 +34,8 @@ enum statement {
 	STATEMENT_LAST_CHANGE,	   /* -> seq */
 	STATEMENT_DEDUP,	   /* dedup_id -> seq */
 	STATEMENT_PUBLISH,	   /* event_type, message, body, client_id, user_id, dedup_id -> seq */
+	STATEMENT_TICKET,	   /* hash, expires_at, and what is known of the caller; see ticket.c */
+	STATEMENT_TICKETS_EXPIRED, /* removes some of them */
 	STATEMENT_DAEMONS,	   /* -> name, control_socket ... */
 	STATEMENT_CLIENTS,	   /* -> the columns of v_clients ... */
 	STATEMENT_CLIENTS_OF_USER, /* user_id -> the same */

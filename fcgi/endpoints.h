@@ -30,6 +30,7 @@ typedef void endpoint_fn(struct context *ctx, struct call *call);
 endpoint_fn endpoint_unsubscribe;
 endpoint_fn endpoint_subscriptions;
 endpoint_fn endpoint_events;
+endpoint_fn endpoint_ticket;
 endpoint_fn endpoint_clients;
 endpoint_fn endpoint_stats;
 endpoint_fn endpoint_health;

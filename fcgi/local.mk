@@ -20,6 +20,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/service.c %D%/service.h \
 	%D%/stats.c \
 	%D%/subscriptions.c \
+	%D%/ticket.c \
 	%D%/unsubscribe.c
 
 %C%_evhub_fcgi_SOURCES = %D%/main.c

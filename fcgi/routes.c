@@ -10,6 +10,7 @@ static const struct route routes[] = {
 	{ "unsubscribe", "POST", endpoint_unsubscribe, false, true, AUTH_SUBSCRIBE | AUTH_ADMIN },
 	{ "subscriptions", "POST", endpoint_subscriptions, false, true, AUTH_SUBSCRIBE },
 	{ "events", "POST", endpoint_events, false, true, AUTH_PUBLISH },
+	{ "ticket", "POST", endpoint_ticket, false, false, AUTH_SUBSCRIBE },
 	{ "clients", "GET", endpoint_clients, false, false, 0 },
 	{ "stats", "GET", endpoint_stats, false, false, AUTH_ADMIN },
 	{ "health", "GET", endpoint_health, true, false, 0 },

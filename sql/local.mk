@@ -1,5 +1,5 @@
 # In the order in which they run.
-MIGRATIONS = %D%/migrations/0001-initial.sql
+MIGRATIONS = %D%/migrations/0001-initial.sql %D%/migrations/0002-tickets.sql
 
 EXTRA_DIST += $(MIGRATIONS) %D%/embed.awk
 

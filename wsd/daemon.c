@@ -398,11 +398,11 @@ make_hub(struct daemon *d)
 }
 
 static enum evh_rc
-make_sessions(struct daemon *d)
+make_sessions(struct daemon *d, char *why)
 {
 	struct session_setup setup = { d->conf, d->hub, d->store, d->db, catch_up, feed_again, d };
 
-	return sessions_new(&d->sessions, &setup);
+	return sessions_new(&d->sessions, &setup, why);
 }
 
 static enum evh_rc
@@ -467,7 +467,7 @@ start(struct daemon *d, char *why)
 	if (rc == EVH_OK)
 		rc = make_hub(d);
 	if (rc == EVH_OK)
-		rc = make_sessions(d);
+		rc = make_sessions(d, why);
 	if (rc == EVH_OK)
 		rc = loop_new(&d->loop, (enum conf_event_loop)d->conf->event_loop, fds);
 	if (rc == EVH_OK)

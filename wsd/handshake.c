@@ -124,28 +124,85 @@ query_value(const struct server_request *r, const char *name, bool *twice)
 	return value;
 }
 
+/* The credential in the query, as an Authorization header would have it; NULL
+ * if there is none. */
+static const char *
+query_credential(const struct server_request *r, char out[AUTH_SECRET_MAX + 16])
+{
+	bool twice = false;
+	const char *token = query_value(r, "access_token", &twice);
+
+	if (token == NULL)
+		token = query_value(r, "authorization", &twice);
+	if (token == NULL)
+		return NULL;
+	if (strncasecmp(token, "Bearer ", 7) == 0)
+		token += 7;
+	(void)snprintf(out, AUTH_SECRET_MAX + 16, "Bearer %.*s", AUTH_SECRET_MAX + 1, token);
+	return out;
+}
+
+/* A ticket and a credential: both must be valid and name the same user.  A
+ * browser adds what it knows for HTTP's own authentication: that is for the
+ * web server in front, and none of ours. */
 static bool
-check_credential(struct handshake *h, const struct server_request *r, const struct conf *conf,
+check_second(const struct handshake *h, const char *authorization, const char *api_key,
 	struct auth *auth, struct api_error *e)
 {
-	const char *authorization = r->authorization;
+	struct auth_principal second;
+	bool same;
+
+	if (authorization != NULL && strncasecmp(authorization, "Bearer ", 7) != 0)
+		authorization = NULL;
+	if (authorization == NULL && api_key == NULL)
+		return true;
+	if (auth_check(auth, authorization, api_key, &second, e) != EVH_OK)
+		return false;
+	same = strcmp(second.user_id, h->who.user_id) == 0;
+	if (!same)
+		api_error_fail(e, 401, "credential_mismatch", "ticket",
+			"the ticket and the credential belong to different users");
+	auth_principal_free(&second);
+	return same;
+}
+
+static bool
+check_ticket(struct handshake *h, const char *ticket, const struct handshake_rules *rules,
+	struct api_error *e)
+{
+	enum evh_rc rc = tickets_claim(rules->tickets, ticket, h->ticket, &h->who);
+
+	if (rc == EVH_OK)
+		return true;
+	h->ticket[0] = '\0';
+	if (rc == EVH_DENIED)
+		api_error_fail(e, 401, "invalid_ticket", "ticket",
+			"the ticket is unknown, expired or has been used");
+	else
+		api_error_fail(e, 503, "database_unavailable", "database",
+			"the database cannot be read: %s", evh_rc_name(rc));
+	return false;
+}
+
+static bool
+check_credential(struct handshake *h, const struct server_request *r,
+	const struct handshake_rules *rules, struct api_error *e)
+{
+	const char *authorization = r->authorization, *ticket;
 	char from_query[AUTH_SECRET_MAX + 16];
 	bool twice = false;
 
-	if (authorization == NULL && r->api_key == NULL && conf->query_credentials) {
-		const char *token = query_value(r, "access_token", &twice);
-
-		if (token == NULL)
-			token = query_value(r, "authorization", &twice);
-		if (token != NULL) {
-			if (strncasecmp(token, "Bearer ", 7) == 0)
-				token += 7;
-			(void)snprintf(from_query, sizeof(from_query), "Bearer %.*s",
-				AUTH_SECRET_MAX + 1, token);
-			authorization = from_query;
-		}
+	ticket = query_value(r, "ticket", &twice);
+	if (twice) {
+		api_error_fail(e, 400, "repeated_parameter", "ticket", "ticket is there twice");
+		return false;
 	}
-	return auth_check(auth, authorization, r->api_key, &h->who, e) == EVH_OK;
+	if (authorization == NULL && r->api_key == NULL && rules->conf->query_credentials)
+		authorization = query_credential(r, from_query);
+	if (ticket == NULL)
+		return auth_check(rules->auth, authorization, r->api_key, &h->who, e) == EVH_OK;
+	return check_ticket(h, ticket, rules, e) &&
+		check_second(h, authorization, r->api_key, rules->auth, e);
 }
 
 static bool
@@ -293,15 +350,18 @@ check_resume(struct handshake *h, const struct server_request *r, const char *ep
 }
 
 bool
-handshake_check(struct handshake *h, const struct server_request *r, const struct conf *conf,
-	struct auth *auth, const struct grouping *types, const char *epoch, struct api_error *e)
+handshake_check(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
+	struct api_error *e)
 {
+	const struct conf *conf = rules->conf;
+
 	memset(h, 0, sizeof(*h));
 	remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr);
-	if (check_target(r, conf, e) && check_credential(h, r, conf, auth, e) &&
-		check_scope(h, r, conf, e) && check_resume(h, r, epoch, e) &&
-		check_types(h, r, conf, types, e))
+	if (check_target(r, conf, e) && check_credential(h, r, rules, e) && check_scope(h, r, conf, e) &&
+		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e))
 		return true;
+	if (h->ticket[0] != '\0')
+		tickets_release(rules->tickets, h->ticket);
 	handshake_free(h);
 	return false;
 }

@@ -12,6 +12,7 @@
 #include "wsd/group.h"
 #include "wsd/remote_addr.h"
 #include "wsd/server.h"
+#include "wsd/tickets.h"
 
 /* What was asked for.  handshake_free releases it. */
 struct handshake {
@@ -21,12 +22,23 @@ struct handshake {
 	bool resume;	   /* last_event_id was given … */
 	bool resume_known; /* … and is of this epoch */
 	uint64_t resume_seq;
+	char ticket[AUTH_HASH_TEXT]; /* the claim on it; "" if none was shown */
+};
+
+/* What a request is judged by. */
+struct handshake_rules {
+	const struct conf *conf;
+	struct auth *auth;
+	struct tickets *tickets;
+	const struct grouping *types;
+	const char *epoch;
 };
 
 /* Judges the form of the request, the credential, and the event types.  On
- * false e says why (the first fault decides the status). */
-bool handshake_check(struct handshake *h, const struct server_request *request, const struct conf *conf,
-	struct auth *auth, const struct grouping *types, const char *epoch, struct api_error *e);
+ * false e says why (the first fault decides the status).  On true a ticket is
+ * claimed: it is the caller who releases it. */
+bool handshake_check(struct handshake *h, const struct server_request *request,
+	const struct handshake_rules *rules, struct api_error *e);
 
 void handshake_free(struct handshake *h);
 

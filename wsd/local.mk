@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/server.c %D%/server.h \
 	%D%/session.c %D%/session.h \
 	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
+	%D%/tickets.c %D%/tickets.h \
 	%D%/watch.c %D%/watch.h \
 	%D%/wheel.c %D%/wheel.h
 %C%_libevhub_wsd_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)

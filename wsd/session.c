@@ -4,6 +4,7 @@
 #include "wsd/catalog.h"
 #include "wsd/handshake.h"
 #include "wsd/inbound.h"
+#include "wsd/tickets.h"
 #include "wsd/wheel.h"
 
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct sessions {
 	struct hub *hub;
 	struct clients *clients;
 	struct auth *auth;
+	struct tickets *tickets;
 	struct wheel wheel;
 	int64_t tick_us;
 	uint32_t ping_ticks, pong_ticks, stall_ticks;
@@ -51,7 +53,7 @@ ticks(const struct sessions *s, int64_t ms)
 }
 
 enum evh_rc
-sessions_new(struct sessions **out, const struct session_setup *setup)
+sessions_new(struct sessions **out, const struct session_setup *setup, char *why)
 {
 	struct sessions *s = calloc(1, sizeof(*s));
 	const struct conf *conf = setup->conf;
@@ -78,7 +80,10 @@ sessions_new(struct sessions **out, const struct session_setup *setup)
 	s->stall_ticks = ticks(s, conf->stall_timeout);
 	wheel_init(&s->wheel);
 	rc = auth_new(&s->auth, setup->db);
+	if (rc == EVH_OK)
+		rc = tickets_new(&s->tickets, setup->db, s->auth, conf->database, why);
 	if (rc != EVH_OK) {
+		auth_free(&s->auth);
 		free(s);
 		return rc;
 	}
@@ -99,6 +104,7 @@ sessions_free(struct sessions **sessions)
 		s->early = e->next;
 		free(e);
 	}
+	tickets_free(&s->tickets);
 	auth_free(&s->auth);
 	free(s->dirty);
 	free(s);
@@ -311,13 +317,15 @@ join_op(struct sessions *s, const struct client *c, struct handshake *h, const c
 	op->u.join.user_agent = strndup(user_agent != NULL ? user_agent : "", 512);
 	op->u.join.credential_id = h->who.credential_id;
 	op->u.join.connected_at = c->connected_at;
+	op->u.join.ticket = h->ticket[0] != '\0' ? strdup(h->ticket) : NULL;
 	op->u.join.types = h->types;
 	h->types = (struct event_types)EVENT_TYPES_INIT;
 	op->u.join.resume = h->resume && h->resume_known;
 	op->u.join.resume_seq = h->resume_seq;
 	op->u.join.resumed = RESUME_NONE;
 	if (op->u.join.user_id == NULL || op->u.join.username == NULL ||
-		op->u.join.remote_addr == NULL || op->u.join.user_agent == NULL) {
+		op->u.join.remote_addr == NULL || op->u.join.user_agent == NULL ||
+		(op->u.join.ticket == NULL && h->ticket[0] != '\0')) {
 		store_op_free(op);
 		return NULL;
 	}
@@ -367,12 +375,12 @@ static bool
 on_request(void *arg, const struct server_request *r, struct api_error *e, void **user)
 {
 	struct sessions *s = arg;
+	struct handshake_rules rules = { s->setup.conf, s->auth, s->tickets, hub_grouping(s->hub),
+		hub_epoch(s->hub) };
 	struct handshake h;
 	struct client *c = NULL;
 
-	if (s->setup.store == NULL ||
-		!handshake_check(
-			&h, r, s->setup.conf, s->auth, hub_grouping(s->hub), hub_epoch(s->hub), e)) {
+	if (s->setup.store == NULL || !handshake_check(&h, r, &rules, e)) {
 		if (s->setup.store != NULL)
 			log_refusal(r, &h, e);
 		else
@@ -386,6 +394,8 @@ on_request(void *arg, const struct server_request *r, struct api_error *e, void 
 	}
 	if (c == NULL)
 		log_refusal(r, &h, e);
+	if (c == NULL && h.ticket[0] != '\0') /* it was not used */
+		tickets_release(s->tickets, h.ticket);
 	handshake_free(&h);
 	*user = c;
 	return c != NULL;
@@ -586,9 +596,15 @@ on_joined(void *arg, struct store_op *op)
 	struct client *c = clients_find(s->clients, op->client);
 	char id[EVH_UUID_TEXT];
 
+	if (op->u.join.ticket != NULL)
+		tickets_release(s->tickets, op->u.join.ticket);
 	if (c != NULL && c->conn == NULL)
 		c = NULL; /* its handshake failed: it is about to go */
-	if (c != NULL && c->state == CLIENT_JOINING && op->rc != EVH_OK) {
+	if (c != NULL && c->state == CLIENT_JOINING && op->rc == EVH_NOT_FOUND) {
+		log_info("refused", "status=1008 remote_addr=%s user_id=%s reason=\"ticket gone\"",
+			op->u.join.remote_addr, c->user->user_id);
+		hub_close(s->hub, c, CLOSE_POLICY, "the ticket has expired or was withdrawn");
+	} else if (c != NULL && c->state == CLIENT_JOINING && op->rc != EVH_OK) {
 		log_error("client_not_recorded", "user_id=%s reason=\"%s\"", c->user->user_id,
 			evh_rc_name(op->rc));
 		hub_close(s->hub, c, CLOSE_TRY_LATER, "the database cannot be written");

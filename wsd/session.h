@@ -28,7 +28,8 @@ struct session_setup {
 	void *arg;
 };
 
-enum evh_rc sessions_new(struct sessions **out, const struct session_setup *setup);
+/* On failure why (CONF_WHY_BYTES) may hold the reason. */
+enum evh_rc sessions_new(struct sessions **out, const struct session_setup *setup, char *why);
 void sessions_free(struct sessions **sessions);
 
 /* What the server calls. */

@@ -60,6 +60,7 @@ store_op_free(struct store_op *op)
 		free(op->u.join.username);
 		free(op->u.join.remote_addr);
 		free(op->u.join.user_agent);
+		free(op->u.join.ticket);
 		event_types_free(&op->u.join.types);
 		break;
 	case STORE_PUBLISH:

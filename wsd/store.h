@@ -44,6 +44,8 @@ struct store_op {
 	union {
 		struct {
 			char *user_id, *username, *remote_addr, *user_agent;
+			char *ticket; /* hash of one to be used up, or NULL; EVH_NOT_FOUND if it is gone
+				       */
 			int64_t credential_id, connected_at;
 			struct event_types types;
 			bool resume; /* asked for, with an id of this epoch */

@@ -17,6 +17,7 @@ enum statement {
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_HEAD,
+	SQL_TICKET_USE,
 	SQL_CLIENT_ADD,
 	SQL_SUBSCRIBE,
 	SQL_CREDENTIAL_USED,
@@ -34,6 +35,7 @@ enum statement {
 	SQL_PURGE_MARK,
 	SQL_PURGE_DELETE,
 	SQL_PURGE_CHANGES,
+	SQL_PURGE_TICKETS,
 	SQL_COUNT,
 };
 
@@ -42,6 +44,8 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_HEAD] = "SELECT seq FROM v_event_head",
+	[SQL_TICKET_USE] =
+		"DELETE FROM ticket WHERE hash = ?1 AND julianday(expires_at) > julianday('now')",
 	[SQL_CLIENT_ADD] =
 		"INSERT INTO client(id, user_id, username, credential_id, daemon, remote_addr,"
 		" user_agent, connected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -83,6 +87,9 @@ static const char *const texts[SQL_COUNT] = {
 		"DELETE FROM change WHERE seq IN (SELECT seq FROM"
 		" (SELECT seq, created_at FROM change ORDER BY seq LIMIT ?1) WHERE created_at <"
 		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '" CHANGE_KEPT "') ORDER BY seq LIMIT ?1)",
+	[SQL_PURGE_TICKETS] =
+		"DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at <"
+		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now') LIMIT ?1)",
 };
 
 struct store_sql {
@@ -227,12 +234,28 @@ add_client(struct store_sql *s, struct store_op *op, const char *now)
 	bind_client(st, 1, op->client);
 	db_bind_text(st, 2, op->u.join.user_id);
 	db_bind_text(st, 3, op->u.join.username);
-	(void)sqlite3_bind_int64(st, 4, op->u.join.credential_id);
+	if (op->u.join.credential_id != 0)
+		(void)sqlite3_bind_int64(st, 4, op->u.join.credential_id);
+	else
+		(void)sqlite3_bind_null(st, 4);
 	db_bind_text(st, 5, s->daemon);
 	db_bind_text(st, 6, op->u.join.remote_addr);
 	db_bind_text(st, 7, op->u.join.user_agent);
 	db_bind_text(st, 8, now);
 	return finish(st);
+}
+
+/* EVH_NOT_FOUND if the ticket has gone since it was looked at. */
+static enum evh_rc
+use_ticket(struct store_sql *s, const char *hash)
+{
+	enum evh_rc rc;
+
+	if (hash == NULL)
+		return EVH_OK;
+	db_bind_text(s->statements[SQL_TICKET_USE], 1, hash);
+	rc = finish(s->statements[SQL_TICKET_USE]);
+	return rc == EVH_OK && sqlite3_changes(s->db) == 0 ? EVH_NOT_FOUND : rc;
 }
 
 static enum evh_rc
@@ -244,6 +267,9 @@ join(struct store_sql *s, struct store_op *op)
 	enum evh_rc rc;
 
 	clock_format(op->u.join.connected_at, now);
+	rc = use_ticket(s, op->u.join.ticket);
+	if (rc != EVH_OK)
+		return rc; /* nothing is there yet */
 	rc = add_client(s, op, now);
 	for (size_t i = 0; rc == EVH_OK && i < op->u.join.types.count; i++) {
 		bind_client(st, 1, op->client);
@@ -392,6 +418,12 @@ purge(struct store_sql *s, struct store_op *op)
 	(void)sqlite3_reset(types);
 	if (rc != EVH_OK)
 		return rc;
+	(void)sqlite3_bind_int64(s->statements[SQL_PURGE_TICKETS], 1, PURGE_ROWS);
+	rc = finish(s->statements[SQL_PURGE_TICKETS]);
+	if (rc != EVH_OK)
+		return rc;
+	if (sqlite3_changes(s->db) >= PURGE_ROWS)
+		op->u.purge.more = true;
 	(void)sqlite3_bind_int64(s->statements[SQL_PURGE_CHANGES], 1, PURGE_ROWS);
 	return finish(s->statements[SQL_PURGE_CHANGES]);
 }

@@ -312,7 +312,7 @@ BAD_ROWS = [
 
 @pytest.fixture(scope="module")
 def rows_hub():
-    hub = Hub()
+    hub = Hub(max_messages_per_second=1000)  # the watcher asks after each statement
     try:
         hub.start_wsd()
         hub.publish("pdfm", "first")

@@ -21,7 +21,8 @@ UNIT_TESTS = \
 	%D%/test_log \
 	%D%/test_man \
 	%D%/test_schema \
-	%D%/test_sql_scripts
+	%D%/test_sql_scripts \
+	%D%/test_ticket
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -54,6 +55,8 @@ TESTS += $(UNIT_TESTS)
 %C%_test_schema_LDADD = $(UNIT_LIBS)
 %C%_test_sql_scripts_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_sql_scripts_LDADD = $(UNIT_LIBS)
+%C%_test_ticket_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_ticket_LDADD = $(UNIT_LIBS)
 
 # Of evhub-wsd.
 WSD_TESTS = %D%/test_hub %D%/test_wsd_parts
