@@ -105,6 +105,15 @@ query_int(sqlite3 *db, const char *sql, int64_t *value)
 	return db_rc(rc);
 }
 
+bool
+db_moved(sqlite3 *db)
+{
+	int moved = 0;
+
+	(void)sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	return moved != 0;
+}
+
 enum evh_rc
 db_epoch(sqlite3 *db, char epoch[EVH_EPOCH_TEXT])
 {
@@ -237,10 +246,10 @@ setup(sqlite3 *db, const struct db_options *o, char why[DB_WHY_BYTES])
 
 	(void)sqlite3_extended_result_codes(db, 1);
 	(void)sqlite3_busy_timeout(db, o->busy_ms);
-	if (o->mode == DB_READ_WRITE && sqlite3_db_readonly(db, "main") == 1)
+	if (o->mode != DB_READ_ONLY && sqlite3_db_readonly(db, "main") == 1)
 		return EVH_READ_ONLY;
 	rc = identify(db, o->mode == DB_READ_WRITE, &version, why);
-	if (rc == EVH_OK && o->mode == DB_READ_WRITE) {
+	if (rc == EVH_OK && o->mode != DB_READ_ONLY) {
 		rc = use_wal(db, o->busy_ms, why);
 		if (rc == EVH_OK)
 			rc = db_exec(db,
@@ -282,9 +291,12 @@ why_refused(const char *path, enum evh_rc rc, char why[DB_WHY_BYTES])
 enum evh_rc
 db_open(const struct db_options *o, sqlite3 **out, char why[DB_WHY_BYTES])
 {
-	int flags = SQLITE_OPEN_NOMUTEX |
-		(o->mode == DB_READ_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-					  : SQLITE_OPEN_READONLY);
+	static const int modes[] = {
+		[DB_READ_ONLY] = SQLITE_OPEN_READONLY,
+		[DB_WRITE] = SQLITE_OPEN_READWRITE,
+		[DB_READ_WRITE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	};
+	int flags = SQLITE_OPEN_NOMUTEX | modes[o->mode];
 	char detail[DB_WHY_BYTES] = "";
 	sqlite3 *db = NULL;
 	enum evh_rc rc;

@@ -23,6 +23,7 @@ int db_schema_version(void);
 
 enum db_mode {
 	DB_READ_ONLY,  /* never writes; the file must exist */
+	DB_WRITE,      /* the file must exist with the present schema */
 	DB_READ_WRITE, /* creates and migrates the file if need be */
 };
 
@@ -50,6 +51,10 @@ enum evh_rc db_rc(int sqlite_rc);
 
 /* Runs statements that return nothing. */
 enum evh_rc db_exec(sqlite3 *db, const char *sql);
+
+/* True if the file was deleted, or replaced by another: what is written now is
+ * lost. */
+bool db_moved(sqlite3 *db);
 
 /* Reads the epoch of the history of events from meta. */
 enum evh_rc db_epoch(sqlite3 *db, char epoch[EVH_EPOCH_TEXT]);

@@ -72,7 +72,7 @@ open_database(struct context *ctx)
 {
 	const struct db_options options = {
 		.path = ctx->conf->database,
-		.mode = DB_READ_WRITE,
+		.mode = DB_WRITE, /* to make one is for evhub-wsd: it may be missed, not missing */
 		.full_sync = ctx->conf->synchronous == CONF_SYNC_FULL,
 		.triggers = true,
 		.busy_ms = CONTEXT_BUSY_MS,
@@ -97,22 +97,12 @@ open_database(struct context *ctx)
 	return rc;
 }
 
-/* True if the file was deleted, or replaced by another. */
-static bool
-has_moved(struct context *ctx)
-{
-	int moved = 0;
-
-	(void)sqlite3_file_control(ctx->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-	return moved != 0;
-}
-
 bool
 context_open(struct context *ctx, struct api_error *e)
 {
 	enum evh_rc rc;
 
-	if (ctx->db != NULL && (ctx->suspect || has_moved(ctx)))
+	if (ctx->db != NULL && (ctx->suspect || db_moved(ctx->db)))
 		close_database(ctx);
 	if (ctx->db != NULL)
 		return true;
@@ -174,6 +164,8 @@ context_commit(struct context *ctx, struct api_error *e)
 	bool row;
 	enum evh_rc rc = context_step(ctx, context_statement(ctx, STATEMENT_COMMIT), &row);
 
+	if (rc == EVH_OK && db_moved(ctx->db))
+		rc = EVH_NOT_FOUND; /* it went into a file that is no longer there */
 	if (rc != EVH_OK) {
 		context_fault(ctx, rc, e);
 		context_rollback(ctx);

@@ -178,7 +178,7 @@ stop_threads(struct server *s)
 
 	listener_hide(&s->listener);
 	(void)close(s->stop[1]);
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += STOP_SECONDS + (CONTEXT_BUSY_MS + s->conf->confirm_timeout) / 1000;
 	(void)pthread_mutex_lock(&s->mutex);
 	while (s->running > 0 && pthread_cond_timedwait(&s->ended, &s->mutex, &until) == 0)
@@ -222,12 +222,18 @@ serve(struct server *s)
 static int
 run_fastcgi(const struct conf *conf, bool inherited)
 {
-	struct server s = { .conf = conf,
-		.turn = PTHREAD_MUTEX_INITIALIZER,
-		.mutex = PTHREAD_MUTEX_INITIALIZER,
-		.ended = PTHREAD_COND_INITIALIZER };
+	struct server s = {
+		.conf = conf, .turn = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER
+	};
 	char why[LISTENER_WHY_BYTES];
+	pthread_condattr_t attr;
 	int status;
+
+	/* the wall clock may jump while it waits */
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s.ended, &attr);
+	(void)pthread_condattr_destroy(&attr);
 
 	if (inherited) {
 		listener_inherit(&s.listener, STDIN_FILENO);

@@ -38,3 +38,4 @@ check-integration: all
 .PHONY: check-integration
 
 include tests/unit/local.mk
+include tests/faults/local.mk

@@ -10,6 +10,7 @@
 #include "wsd/instance.h"
 #include "wsd/loop.h"
 #include "wsd/notify.h"
+#include "wsd/place.h"
 #include "wsd/reload.h"
 #include "wsd/server.h"
 #include "wsd/session.h"
@@ -57,6 +58,8 @@ struct daemon {
 	int signal_fd;
 	struct loop_timer *tick, *again, *drain_step;
 	bool feed_blocked, feed_failed, draining;
+	bool gone, again_from_start; /* the database: taken away; another one is there */
+	bool told_to_end;
 	int64_t drain_until; /* monotonic µs */
 	int64_t next_purge;
 	bool purging;
@@ -183,6 +186,8 @@ mark_dirty(void *arg, struct client *client)
 	sessions_dirty(d->sessions, client);
 }
 
+static void begin_drain(void *arg);
+
 /* Time */
 
 static void
@@ -232,11 +237,43 @@ purge_when_due(struct daemon *d)
 	submit_purge(d);
 }
 
+/* The database was replaced: what this daemon knows is not true any more.
+ * Everybody is sent away, to come back to what is there now. */
+static void
+start_over(struct daemon *d, const char *how)
+{
+	log_error("database_replaced", "how=\"%s\" effect=\"clients are told to reconnect\"", how);
+	d->again_from_start = true;
+	begin_drain(d);
+}
+
+static void
+look_after_place(struct daemon *d)
+{
+	enum place place;
+
+	if (d->draining)
+		return;
+	place = place_look(d->db, d->conf->database, hub_epoch(d->hub), feed_event_seq(d->feed));
+	if (place == PLACE_OTHER)
+		start_over(d, "another file");
+	else if (place == PLACE_TURNED)
+		start_over(d, "another history in the same file");
+	else if (place == PLACE_SAME)
+		instance_remember(d->instance, hub_epoch(d->hub), feed_event_seq(d->feed));
+	else if (!d->gone)
+		log_error("database_gone", "effect=\"nothing is accepted until a file is there again\"");
+	if (place == PLACE_SAME && d->gone)
+		log_info("database_back", "%s", "");
+	d->gone = place == PLACE_GONE;
+}
+
 static void
 each_second(struct daemon *d)
 {
 	uint64_t sent = hub_stats(d->hub)->messages_sent;
 
+	look_after_place(d);
 	watch_check(d->watch);
 	look(d);
 	sessions_write_dirty(d->sessions);
@@ -294,11 +331,20 @@ begin_drain(void *arg)
 		return;
 	d->draining = true;
 	log_info("draining", "clients=%zu", hub_clients(d->hub)->count);
-	notify_stopping();
 	d->drain_until = clock_mono_us() + d->conf->drain_timeout * 1000;
 	server_stop_listening(d->server);
 	(void)poll_feed(d); /* what is committed by now is delivered */
 	loop_timer_set(d->drain_step, 1);
+}
+
+static void
+told_to_end(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->told_to_end = true; /* whatever else is going on */
+	notify_stopping();
+	begin_drain(d);
 }
 
 static void
@@ -311,7 +357,7 @@ on_signal(void *arg)
 		if (info.ssi_signo == SIGHUP)
 			reload_conf(d->conf, d->args);
 		else
-			begin_drain(d);
+			told_to_end(d);
 	}
 }
 
@@ -439,7 +485,7 @@ static enum evh_rc
 make_doors(struct daemon *d, char *why)
 {
 	struct server_handlers handlers = sessions_handlers(d->sessions);
-	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, sync_changes, begin_drain,
+	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, sync_changes, told_to_end,
 		d };
 	enum evh_rc rc = control_new(&d->control, &setup, why);
 
@@ -501,30 +547,47 @@ finish(struct daemon *d)
 	loop_free(&d->loop); /* ends what connections are left */
 	server_free(&d->server);
 	sessions_free(&d->sessions);
+	if (d->feed != NULL && d->hub != NULL)
+		instance_remember(d->instance, hub_epoch(d->hub), feed_event_seq(d->feed));
 	feed_free(&d->feed);
 	hub_free(&d->hub);
 	db_close(&d->db);
 	instance_release(&d->instance, d->conf);
 }
 
-int
-daemon_run(struct conf *conf, const struct conf_args *args)
+/* One life: until a signal, or until another database is there. */
+static enum evh_rc
+live(struct daemon *d)
 {
-	struct daemon d = { .conf = conf, .args = args };
 	char why[CONF_WHY_BYTES] = "";
 	enum evh_rc rc;
 
-	block_signals(&d.signal_fd);
-	rc = start(&d, why);
+	block_signals(&d->signal_fd);
+	rc = start(d, why);
 	if (rc == EVH_OK) {
-		log_info("ready", "name=%s listen=%s control_socket=%s pid=%d", conf->name,
-			server_addresses(d.server), conf->control_socket, (int)getpid());
+		log_info("ready", "name=%s listen=%s control_socket=%s pid=%d", d->conf->name,
+			server_addresses(d->server), d->conf->control_socket, (int)getpid());
 		notify_ready();
-		loop_run(d.loop);
+		loop_run(d->loop);
 	} else {
 		log_error("start_failed", "%s", why[0] != '\0' ? why : evh_rc_name(rc));
 	}
-	finish(&d);
+	finish(d);
+	return rc;
+}
+
+int
+daemon_run(struct conf *conf, const struct conf_args *args)
+{
+	enum evh_rc rc;
+	bool again;
+
+	do {
+		struct daemon d = { .conf = conf, .args = args };
+
+		rc = live(&d);
+		again = rc == EVH_OK && d.again_from_start && !d.told_to_end;
+	} while (again);
 	if (rc == EVH_OK)
 		log_info("stopped", "name=%s", conf->name);
 	return rc == EVH_OK ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -22,6 +22,7 @@ struct gathered {
 	uint64_t after_event, last_seq;
 	char *types[EVENT_TYPES_MAX];
 	uint32_t count;
+	bool failed; /* out of memory: it is not whole */
 };
 
 static enum evh_rc
@@ -215,6 +216,8 @@ gather(struct gathered *g, sqlite3_stmt *row)
 		g->types[g->count] = strdup(type);
 		if (g->types[g->count] != NULL)
 			g->count++;
+		else
+			g->failed = true;
 	}
 	g->last_seq = (uint64_t)sqlite3_column_int64(row, 0);
 	return true;
@@ -227,6 +230,7 @@ gathered_clear(struct gathered *g)
 		free(g->types[i]);
 	g->count = 0;
 	g->last_seq = 0;
+	g->failed = false;
 }
 
 /* Reads the next change with its neighbours into g; *row says whether the
@@ -237,6 +241,10 @@ next_change(struct feed *f, struct gathered *g, int row)
 	gathered_clear(g);
 	while (row == SQLITE_ROW && gather(g, f->changes))
 		row = sqlite3_step(f->changes);
+	if (g->failed) { /* half of an unsubscribe must not pass for all of it */
+		gathered_clear(g);
+		return SQLITE_NOMEM;
+	}
 	return row;
 }
 

@@ -210,7 +210,7 @@ wait_a_little(struct history *h)
 {
 	struct timespec until;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1;
 	(void)pthread_cond_timedwait(&h->wake, &h->lock, &until);
 }
@@ -293,6 +293,7 @@ history_start(struct history **out, const char *database, char *why)
 		.path = database, .mode = DB_READ_ONLY, .triggers = false, .busy_ms = 10000
 	};
 	struct history *h = calloc(1, sizeof(*h));
+	pthread_condattr_t attr;
 	sigset_t all, before;
 	enum evh_rc rc;
 
@@ -300,7 +301,10 @@ history_start(struct history **out, const char *database, char *why)
 	if (h == NULL)
 		return EVH_NOMEM;
 	(void)pthread_mutex_init(&h->lock, NULL);
-	(void)pthread_cond_init(&h->wake, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&h->wake, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = h->fd < 0 ? EVH_IO : db_open(&options, &h->db, why);
 	if (rc == EVH_OK)

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
+#include "wsd/lineage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,8 @@ struct instance {
 	int fd;
 	char *path;
 	bool registered;
+	char epoch[EVH_EPOCH_TEXT]; /* what is remembered */
+	uint64_t head;
 };
 
 static char *
@@ -174,11 +177,13 @@ open_quietly(const struct conf *conf, sqlite3 **db, char *why)
 enum evh_rc
 instance_register(struct instance *instance, const struct conf *conf, char *why)
 {
+	char boot[LINEAGE_BOOT_BYTES];
 	sqlite3 *db = NULL;
 	enum evh_rc rc = open_quietly(conf, &db, why);
 
 	if (rc != EVH_OK)
 		return rc;
+	lineage_boot(boot);
 	rc = db_exec(db, "BEGIN IMMEDIATE");
 	if (rc == EVH_OK)
 		rc = remove_clients(db, conf->name, true);
@@ -188,6 +193,8 @@ instance_register(struct instance *instance, const struct conf *conf, char *why)
 		rc = write_row(db, conf);
 	if (rc == EVH_OK)
 		rc = write_limit(db, conf);
+	if (rc == EVH_OK)
+		rc = lineage_continue(db, instance->fd, boot);
 	if (rc == EVH_OK)
 		rc = db_exec(db, "COMMIT");
 	if (rc != EVH_OK)
@@ -200,6 +207,16 @@ instance_register(struct instance *instance, const struct conf *conf, char *why)
 }
 
 void
+instance_remember(struct instance *i, const char *epoch, uint64_t head)
+{
+	if (head == i->head && strcmp(epoch, i->epoch) == 0)
+		return;
+	(void)snprintf(i->epoch, sizeof(i->epoch), "%s", epoch);
+	i->head = head;
+	lineage_remember(i->fd, epoch, head);
+}
+
+void
 instance_release(struct instance **instance, const struct conf *conf)
 {
 	struct instance *i = *instance;
@@ -208,7 +225,9 @@ instance_release(struct instance **instance, const struct conf *conf)
 
 	if (i == NULL)
 		return;
-	if (i->registered && open_quietly(conf, &db, why) == EVH_OK) {
+	/* it would be created if somebody has taken it away */
+	if (i->registered && access(conf->database, F_OK) == 0 &&
+		open_quietly(conf, &db, why) == EVH_OK) {
 		if (db_exec(db, "BEGIN IMMEDIATE") == EVH_OK) {
 			(void)remove_clients(db, conf->name, true);
 			(void)db_exec(db, "COMMIT");

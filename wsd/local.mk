@@ -18,9 +18,11 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/history.c %D%/history.h \
 	%D%/inbound.c %D%/inbound.h \
 	%D%/instance.c %D%/instance.h \
+	%D%/lineage.c %D%/lineage.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/notify.c %D%/notify.h \
+	%D%/place.c %D%/place.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/remote_addr.c %D%/remote_addr.h \
 	%D%/server.c %D%/server.h \

@@ -143,6 +143,8 @@ run_batch(struct store *s, struct queue *batch)
 		rc = store_sql_run(s->sql, op);
 	if (rc == EVH_OK)
 		rc = store_sql_commit(s->sql);
+	if (rc == EVH_OK && db_moved(s->db))
+		rc = EVH_NOT_FOUND; /* it went into a file that is no longer there */
 	if (rc != EVH_OK)
 		store_sql_rollback(s->sql);
 	return rc;
@@ -250,7 +252,7 @@ writer(void *arg)
 			signal_completions(s);
 		if (rc == EVH_OK)
 			s->waiting_since = s->waiting.head != NULL ? clock_mono_us() : 0;
-		else if (!transient(rc) && !s->stopping)
+		else if (!transient(rc))
 			nap(s, RETRY_MS);
 	}
 	(void)pthread_mutex_unlock(&s->lock);

@@ -5,6 +5,7 @@ servers are allowed is part of what is tested.
 """
 
 import atexit
+import contextlib
 import os
 import pwd
 import random
@@ -96,9 +97,25 @@ def drop_prefix():
     return prefix + ["--"]
 
 
+_extra = {}
+
+
+@contextlib.contextmanager
+def preloaded(variables):
+    """Gives the children that are started meanwhile these variables, too."""
+    before = dict(_extra)
+    _extra.update(variables)
+    try:
+        yield
+    finally:
+        _extra.clear()
+        _extra.update(before)
+
+
 def environment():
     env = {k: v for k, v in os.environ.items() if not k.startswith("EVHUB_")}
     env["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    env.update(_extra)
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "second_deadlock_stack=1")
     return env

@@ -125,6 +125,7 @@ migration_from_version_0(void **state)
 
 	unit_write(path, "", 0);
 	expect_refusal(path, DB_READ_ONLY, EVH_FOREIGN, "its schema version is 0");
+	expect_refusal(path, DB_WRITE, EVH_FOREIGN, "its schema version is 0");
 	create(path);
 	path = unit_path(*state, "bare.db");
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
@@ -246,6 +247,7 @@ missing(void **state)
 	const char *path = unit_path(*state, "none.db");
 
 	expect_refusal(path, DB_READ_ONLY, EVH_NOT_FOUND, "No such file or directory");
+	expect_refusal(path, DB_WRITE, EVH_NOT_FOUND, "No such file or directory");
 	assert_int_equal(access(path, F_OK), -1);
 	path = unit_path(*state, "no/such/dir.db");
 	expect_refusal(path, DB_READ_WRITE, EVH_NOT_FOUND, "No such file or directory");
