@@ -5,6 +5,8 @@ EXTRA_DIST += %D%/check-includes
 # in front of them.  Not a part of "make check", for it needs all of those:
 #   make check-integration PYTEST_FLAGS='-k unsubscribe'
 EXTRA_DIST += \
+	%D%/integration/api_docs.py \
+	%D%/integration/asyncapi.schema.json \
 	%D%/integration/clients.py \
 	%D%/integration/conftest.py \
 	%D%/integration/fronts.py \
@@ -13,6 +15,7 @@ EXTRA_DIST += \
 	%D%/integration/procs.py \
 	%D%/integration/publisher.py \
 	%D%/integration/pytest.ini \
+	%D%/integration/test_api.py \
 	%D%/integration/test_barrier.py \
 	%D%/integration/test_control.py \
 	%D%/integration/test_endpoints.py \

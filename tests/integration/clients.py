@@ -1,6 +1,7 @@
 """Clients of the hub.  The WebSocket protocol is the work of the websockets
 library, HTTP of http.client and curl; the two small things written here speak
-FastCGI and the control socket's lines."""
+FastCGI and the control socket's lines.  Whatever they receive is held against
+the API descriptions (api_docs.py)."""
 
 import asyncio
 import collections
@@ -16,9 +17,10 @@ import urllib.parse
 import websockets.client
 import websockets.exceptions
 
+import api_docs
+from api_docs import API
 from procs import PATIENCE
 
-API = "/api/v1/ws"
 UNSET = object()
 
 
@@ -82,6 +84,7 @@ class Ws:
         assert isinstance(text, str), "a binary frame"
         frame = json.loads(text)
         assert isinstance(frame, dict)
+        api_docs.check_frame(frame)
         return frame
 
     def expect(self, event_type=None, message=None, timeout=PATIENCE):
@@ -128,6 +131,9 @@ class Ws:
             except asyncio.TimeoutError:
                 return False
         assert _loop.run(drain(), timeout + 10), f"not closed within {timeout} s; got {self.rest[-3:]}"
+        for frame in self.rest:
+            api_docs.check_frame(frame)
+        api_docs.check_close(self.ws.close_code, self.ws.close_reason)
         return self.ws.close_code, self.ws.close_reason
 
     def close(self, code=1000, reason=""):
@@ -194,7 +200,9 @@ def http_request(address, method, path, headers=None, body=None, timeout=PATIENC
         data = answer.read()
     finally:
         connection.close()
-    return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, data)
+    response = Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, data)
+    api_docs.check_response(method, path, response, body)
+    return response
 
 
 UPGRADE = {
@@ -225,7 +233,9 @@ def refusal(address, credential=None, path=API + "/subscribe", headers=None, upg
         fields[name.strip().lower()] = value.strip()
     status = int(lines[0].split()[1])
     assert status != 101, "the upgrade was granted"
-    return Response(status, fields, body)
+    response = Response(status, fields, body)
+    api_docs.check_response("GET", path, response)
+    return response
 
 
 def check_error(response, code, faults=None):
@@ -302,13 +312,18 @@ class Raw:
 
     def close_code(self):
         """Reads to the end; the code of the close frame, or None."""
-        code = None
+        return self.close_frame()[0]
+
+    def close_frame(self):
+        """Reads to the end; code and reason of the close frame, or None and ""."""
+        code, reason = None, ""
         while True:
             op, data = self.read_frame()
             if op is None:
-                return code
+                return code, reason
             if op == 8:
                 code = struct.unpack("!H", data[:2])[0] if len(data) >= 2 else None
+                reason = data[2:].decode()
                 try:
                     self.sock.shutdown(socket.SHUT_WR)
                 except OSError:
@@ -384,7 +399,9 @@ def fcgi_request(path, method, uri, headers=None, body=None, timeout=PATIENCE, p
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
     status = int(fields.pop("status", "200").split()[0])
-    return Response(status, fields, data)
+    response = Response(status, fields, data)
+    api_docs.check_response(method, uri, response, body)
+    return response
 
 
 def _send_quietly(s, out):
