@@ -15,11 +15,13 @@ EXTRA_DIST += \
 	%D%/integration/procs.py \
 	%D%/integration/publisher.py \
 	%D%/integration/pytest.ini \
+	%D%/integration/snippets.py \
 	%D%/integration/test_api.py \
 	%D%/integration/test_barrier.py \
 	%D%/integration/test_control.py \
 	%D%/integration/test_endpoints.py \
 	%D%/integration/test_lifecycle.py \
+	%D%/integration/test_man_pages.py \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
