@@ -12,6 +12,8 @@ EXTRA_DIST += \
 	%D%/integration/fronts.py \
 	%D%/integration/hub.py \
 	%D%/integration/lean.py \
+	%D%/integration/node_client.mjs \
+	%D%/integration/node_client.py \
 	%D%/integration/procs.py \
 	%D%/integration/publisher.py \
 	%D%/integration/pytest.ini \
@@ -30,7 +32,8 @@ EXTRA_DIST += \
 	%D%/integration/test_subscribe.py \
 	%D%/integration/test_tickets.py \
 	%D%/integration/test_torture.py \
-	%D%/integration/test_unsubscribe.py
+	%D%/integration/test_unsubscribe.py \
+	%D%/integration/test_web_client.py
 
 PYTEST_JOBS = 2
 PYTEST_FLAGS =

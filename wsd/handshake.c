@@ -78,10 +78,9 @@ check_target(const struct server_request *r, const struct conf *conf, struct api
 		api_error_fail(e, 431, "header_too_large", "header", "%s", r->bad);
 		return false;
 	}
-	if (!r->upgrade) {
+	if (!r->upgrade && r->bad != NULL) {
 		api_error_fail(e, 400, "not_a_websocket_upgrade", "upgrade",
-			"not a WebSocket upgrade: %s",
-			r->bad != NULL ? r->bad : "there is no header Upgrade: websocket");
+			"not a WebSocket upgrade: %s", r->bad);
 		return false;
 	}
 	if (r->bad != NULL) {
@@ -271,14 +270,17 @@ static bool
 take_type(struct handshake *h, const char *item, size_t len, const struct conf *conf,
 	const struct grouping *types, struct api_error *e)
 {
+	const struct evtype *type = NULL;
 	char name[EVENT_TYPE_MAX + 1];
 
-	if (event_type_normalise(item, len, name) != EVH_OK || grouping_type(types, name) == NULL) {
+	if (event_type_normalise(item, len, name) == EVH_OK)
+		type = grouping_type(types, name);
+	if (type == NULL) {
 		if (conf->unknown_event_types == CONF_UNKNOWN_REJECT)
 			unknown_type(types, item, len, e);
 		return true;
 	}
-	if (!event_type_allowed(h->who.event_types, name)) {
+	if (!type->mandatory && !event_type_allowed(h->who.event_types, name)) {
 		api_error_set(e, 403, "event type not allowed");
 		api_error_push(e, 403, "event_type_not_allowed", "event_types",
 			"the credential may not subscribe to \"%s\"", name);
@@ -349,6 +351,17 @@ check_resume(struct handshake *h, const struct server_request *r, const char *ep
 	return true;
 }
 
+/* Last of all: a page is not told why its WebSocket was refused, so evhub.js
+ * asks once more with a plain GET, which gets what the upgrade got. */
+static bool
+check_upgrade(const struct server_request *r, struct api_error *e)
+{
+	if (!r->upgrade)
+		api_error_fail(e, 400, "not_a_websocket_upgrade", "upgrade",
+			"not a WebSocket upgrade: there is no header Upgrade: websocket");
+	return r->upgrade;
+}
+
 bool
 handshake_check(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
 	struct api_error *e)
@@ -358,7 +371,8 @@ handshake_check(struct handshake *h, const struct server_request *r, const struc
 	memset(h, 0, sizeof(*h));
 	remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr);
 	if (check_target(r, conf, e) && check_credential(h, r, rules, e) && check_scope(h, r, conf, e) &&
-		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e))
+		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e) &&
+		check_upgrade(r, e))
 		return true;
 	if (h->ticket[0] != '\0')
 		tickets_release(rules->tickets, h->ticket);

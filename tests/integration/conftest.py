@@ -22,6 +22,7 @@ from hub import Hub  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    config.addinivalue_line("markers", "web: the browser's side; needs Node or Chromium, so these run with one build only")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -372,6 +372,32 @@ def test_no_upgrade(direct):
     check_error(direct.refusal(direct.hub.credential(), upgrade=False), 400)
 
 
+def test_plain_get_tells_why(direct):
+    """A page is not told why its WebSocket was refused: it asks again without
+    an upgrade, and what is wrong with the rest is told first."""
+    who = direct.hub.credential(event_types="pdfm")
+
+    def told(credential, path):
+        body = check_error(direct.refusal(credential, API + path, upgrade=False), status)
+        return body["stack"][0]["error"]
+    status = 401
+    assert told(None, "/subscribe") == "missing_credential"
+    status = 403
+    assert told(who, "/subscribe?event_types=stats") == "event_type_not_allowed"
+    status = 400
+    assert told(who, "/subscribe?event_types=nosuch") == "unknown_event_type"
+    assert told(who, "/subscribe?last_event_id=x") == "malformed_id"
+    assert told(who, "/subscribe?event_types=pdfm") == "not_a_websocket_upgrade"
+
+
+def test_mandatory_types_may_be_asked_for(direct):
+    """Whatever else the credential allows: they come anyway."""
+    who = direct.hub.credential(event_types="pdfm")
+    ws = direct.subscribe(who, "global,pdfm")
+    assert sorted(ws.subscriptions) == ["global", "pdfm"]
+    ws.close()
+
+
 @pytest.mark.parametrize("headers", [
     {"Upgrade": "h2c"},
     {"Sec-WebSocket-Version": "8"},
