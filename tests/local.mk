@@ -47,3 +47,4 @@ check-integration: all
 
 include tests/unit/local.mk
 include tests/faults/local.mk
+include tests/bench/local.mk
