@@ -1,14 +1,24 @@
 #include "common/ids.h"
 
 #include <ctype.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
 void
-evh_uuid_new(uint8_t id[EVH_UUID_BYTES])
+evh_uuid_new(uint8_t id[EVH_UUID_BYTES], int64_t now_us)
 {
-	uuid_generate_random(id);
+	uint64_t ms = (uint64_t)now_us / 1000, fraction = (uint64_t)now_us % 1000 * 4096 / 1000;
+
+	/* libuuid's generator asks the kernel five times for each */
+	if (RAND_bytes(id, EVH_UUID_BYTES) != 1)
+		uuid_generate_random(id);
+	for (int i = 0; i < 6; i++)
+		id[i] = (uint8_t)(ms >> (40 - 8 * i));
+	id[6] = (uint8_t)(0x70 | fraction >> 8);
+	id[7] = (uint8_t)fraction;
+	id[8] = (uint8_t)(0x80 | (id[8] & 0x3f));
 }
 
 void

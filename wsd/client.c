@@ -6,13 +6,13 @@
 
 #define TABLE_MIN 64
 
-/* Version 4 ids are random, so their first bytes are the hash. */
+/* The random part of an id is the hash. */
 static size_t
 home(const struct clients *all, const uint8_t *id)
 {
 	uint64_t h;
 
-	memcpy(&h, id, sizeof(h));
+	memcpy(&h, id + EVH_UUID_RANDOM_AT, sizeof(h));
 	return (size_t)h & (all->size - 1);
 }
 
@@ -179,7 +179,7 @@ address_detach(struct clients *all, struct client *c)
 }
 
 struct client *
-clients_add(struct clients *all, const char *user_id, const char *address)
+clients_add(struct clients *all, const char *user_id, const char *address, int64_t now_us)
 {
 	struct client *c;
 
@@ -197,7 +197,8 @@ clients_add(struct clients *all, const char *user_id, const char *address)
 		free(c);
 		return NULL;
 	}
-	evh_uuid_new(c->id);
+	evh_uuid_new(c->id, now_us);
+	c->connected_at = now_us;
 	c->live_index = c->lag_index = c->dirty_index = CLIENT_NOT_LIVE;
 	all->slots[table_place(all, c->id)] = c;
 	all->count++;

@@ -85,8 +85,9 @@ uint32_t clients_of_user(const struct clients *all, const char *user_id);
 uint32_t clients_of_address(const struct clients *all, const char *address);
 
 /* A new client with a new id, in state CLIENT_NEW, in the tables; NULL when
- * out of memory.  address may be NULL. */
-struct client *clients_add(struct clients *all, const char *user_id, const char *address);
+ * out of memory.  address may be NULL; now_us is the wall clock. */
+struct client *
+clients_add(struct clients *all, const char *user_id, const char *address, int64_t now_us);
 
 /* Takes it out of the tables and frees it; *client becomes NULL. */
 void clients_remove(struct clients *all, struct client **client);

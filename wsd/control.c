@@ -103,15 +103,12 @@ static void take_lines(struct control_conn *c);
 static void
 serve(struct control_conn *c)
 {
-	struct hub *hub = c->control->setup.hub;
 	bool again;
 
 	do {
 		c->reading = true;
 		take_lines(c);
 		c->reading = false;
-		if (hub_pending(hub)) /* all that these lines published, in one go */
-			hub_flush(hub);
 		if (!send_ready(c) || !is_busy(c)) {
 			conn_free(c);
 			return;
@@ -142,7 +139,24 @@ control_ready(struct control_reply *r)
 		buf_free(&r->text);
 		free(r);
 	} else if (!r->conn->reading) {
-		loop_want_write(r->conn->watched);
+		r->conn->answered = r->conn->control->answered = true;
+	}
+}
+
+void
+control_turn_ends(struct control *ctl)
+{
+	struct control_conn *next;
+
+	if (!ctl->answered)
+		return;
+	ctl->answered = false;
+	for (struct control_conn *c = ctl->conns; c != NULL; c = next) {
+		next = c->next;
+		if (c->answered) {
+			c->answered = false;
+			serve(c);
+		}
 	}
 }
 

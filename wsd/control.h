@@ -34,6 +34,9 @@ enum evh_rc control_new(struct control **out, const struct control_setup *setup,
 /* Changes have been applied: answers those who wait for them. */
 void control_changes_applied(struct control *control);
 
+/* The end of a turn of the loop: sends the answers that it brought. */
+void control_turn_ends(struct control *control);
+
 /* Accepts nothing more; what is being answered goes on. */
 void control_stop_listening(struct control *control);
 

@@ -28,6 +28,7 @@ struct control_conn {
 	bool paused;	    /* not read from */
 	bool ended;	    /* the asker has said all */
 	bool reading;	    /* what is ready is sent when its lines have been read */
+	bool answered;	    /* something became ready in this turn of the loop */
 	bool blocked;	    /* the next line waits until all before it are answered */
 	uint64_t published; /* the last event published here */
 	struct buf in, out;
@@ -42,6 +43,7 @@ struct control {
 	struct loop_fd *listener;
 	int listen_fd;
 	struct control_conn *conns;
+	bool answered;	    /* some of them have been */
 	int64_t started_us; /* monotonic */
 };
 
@@ -51,7 +53,7 @@ struct control {
 bool
 control_answer(struct control_conn *conn, struct control_reply *reply, const char *line, size_t len);
 
-/* Ends the line and sends what can be sent. */
+/* Ends the line; it is sent at the end of this turn of the loop. */
 void control_ready(struct control_reply *reply);
 
 /* Answers a sync if its change is in force, or cannot be: all says that

@@ -50,8 +50,8 @@ control_request_change(const struct control_request *q, uint64_t *change)
 }
 
 bool
-control_request_event(const struct control_request *q, size_t max_bytes, struct event_input *event,
-	struct buf *error)
+control_request_event(
+	const struct control_request *q, size_t max_bytes, struct event_input *event, struct buf *error)
 {
 	static const char *const beside[] = { "op", "rid", NULL };
 	struct api_error e = API_ERROR_INIT;

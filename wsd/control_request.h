@@ -21,8 +21,8 @@ struct control_request {
 
 /* Takes a line (without its newline) apart.  On false error holds what is
  * wrong, and rid is known if there is one.  control_request_free either way. */
-bool control_request_parse(
-	struct control_request *request, const char *line, size_t len, struct buf *error);
+bool
+control_request_parse(struct control_request *request, const char *line, size_t len, struct buf *error);
 void control_request_free(struct control_request *request);
 
 /* The member "change": a whole number that is not negative.  False if it is

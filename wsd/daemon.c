@@ -11,6 +11,7 @@
 #include "wsd/loop.h"
 #include "wsd/notify.h"
 #include "wsd/place.h"
+#include "wsd/pace.h"
 #include "wsd/reload.h"
 #include "wsd/server.h"
 #include "wsd/session.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* How many events are taken before others have their turn. */
@@ -61,6 +63,9 @@ struct daemon {
 	bool gone, again_from_start; /* the database: taken away; another one is there */
 	bool told_to_end;
 	int64_t drain_until; /* monotonic µs */
+	struct pace pace;
+	int flush_fd; /* timerfd, owned by the loop */
+	struct loop_fd *flush_due;
 	int64_t next_purge;
 	bool purging;
 	uint64_t told_messages;
@@ -103,7 +108,6 @@ poll_feed(struct daemon *d)
 
 	d->feed_blocked = false;
 	rc = feed_poll(d->feed, POLL_EVENTS, &more);
-	hub_flush(d->hub);
 	if (rc != EVH_OK && !d->feed_failed)
 		log_error("database_unreadable", "reason=\"%s\" detail=\"%s\"", evh_rc_name(rc),
 			sqlite3_errmsg(d->db));
@@ -334,6 +338,7 @@ begin_drain(void *arg)
 	d->drain_until = clock_mono_us() + d->conf->drain_timeout * 1000;
 	server_stop_listening(d->server);
 	(void)poll_feed(d); /* what is committed by now is delivered */
+	hub_flush(d->hub);
 	loop_timer_set(d->drain_step, 1);
 }
 
@@ -359,6 +364,43 @@ on_signal(void *arg)
 		else
 			told_to_end(d);
 	}
+}
+
+/* The end of a turn of the loop: what it gathered goes to the writer as one
+ * transaction, and to the clients as one flush. */
+static void
+on_turn_end(void *arg)
+{
+	struct daemon *d = arg;
+	size_t backlog;
+	int64_t now, wait;
+
+	if (d->control != NULL)
+		control_turn_ends(d->control); /* before a flush, which may take a while */
+	store_kick(d->store);
+	backlog = hub_backlog(d->hub);
+	if (backlog == 0)
+		return;
+	now = clock_mono_us();
+	wait = pace_wait(&d->pace, now, backlog);
+	if (wait > 0) {
+		struct itimerspec t = { .it_value = { 0, wait * 1000 } };
+
+		(void)timerfd_settime(d->flush_fd, 0, &t, NULL);
+		return;
+	}
+	hub_flush(d->hub);
+	pace_flushed(&d->pace, now, clock_mono_us());
+}
+
+/* The turn that this wakes the loop for ends with the flush. */
+static void
+on_flush_due(void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t count;
+
+	(void)!read(d->flush_fd, &count, sizeof(count));
 }
 
 static void
@@ -472,7 +514,11 @@ make_watches(struct daemon *d)
 	d->signals = loop_watch(d->loop, d->signal_fd, on_signal, NULL, d);
 	d->store_done = loop_watch(d->loop, dup(store_fd(d->store)), on_store_done, NULL, d);
 	d->history_done = loop_watch(d->loop, dup(history_fd(d->history)), on_history_done, NULL, d);
-	if (d->signals == NULL || d->store_done == NULL || d->history_done == NULL) {
+	d->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	d->flush_due = loop_watch(d->loop, d->flush_fd, on_flush_due, NULL, d);
+	loop_before_sleep(d->loop, on_turn_end, d);
+	if (d->signals == NULL || d->store_done == NULL || d->history_done == NULL ||
+		d->flush_due == NULL) {
 		free(real);
 		return EVH_NOMEM;
 	}
@@ -532,6 +578,8 @@ finish(struct daemon *d)
 		server_stop_listening(d->server);
 	if (d->control != NULL)
 		control_stop_listening(d->control);
+	if (d->loop != NULL)
+		loop_before_sleep(d->loop, NULL, NULL);
 	store_stop(&d->store, STORE_GRACE_MS);
 	if (d->sessions != NULL)
 		sessions_forget_store(d->sessions);
@@ -540,6 +588,7 @@ finish(struct daemon *d)
 	loop_unwatch(&d->signals);
 	loop_unwatch(&d->store_done);
 	loop_unwatch(&d->history_done);
+	loop_unwatch(&d->flush_due);
 	history_stop(&d->history);
 	loop_timer_free(&d->tick);
 	loop_timer_free(&d->again);

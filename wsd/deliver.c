@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many clients ahead a flush asks for what it will need of them. */
+#define PREFETCH 4
+
 /* How many slices one lagging client may take before others have their turn. */
 #define SLICES_PER_TURN 4
 
@@ -80,8 +83,6 @@ send_run(struct hub *hub, struct client *c, const struct run *run, uint64_t *pos
 	if (n < 0)
 		return SENT_DEAD;
 	taken = (size_t)n;
-	if (taken > 0)
-		c->lag_replies = 0; /* it reads: what was queued before has gone */
 	hub->stats.bytes_sent += taken;
 	if (taken == run->bytes.len) {
 		hub->stats.messages_sent += run->count;
@@ -102,8 +103,10 @@ send_run(struct hub *hub, struct client *c, const struct run *run, uint64_t *pos
 		low++;
 	}
 	hub->stats.messages_sent += low;
-	if (taken > 0)
+	if (taken > 0) {
 		c->last_progress = hub->now;
+		c->lag_replies = 0; /* it reads: what was queued before has gone */
+	}
 	if (low > 0)
 		*pos = run->cuts[low - 1].pos + 1;
 	return SENT_PART;
@@ -223,6 +226,11 @@ flush_group(struct hub *hub, struct group *g, uint64_t from, uint64_t to, uint32
 	for (uint32_t k = g->live_count; k-- > 0;) {
 		struct client *c = g->live[k];
 
+		/* between two events other work has taken their place in the caches */
+		if (k >= 2 * PREFETCH) {
+			__builtin_prefetch(g->live[k - 2 * PREFETCH]);
+			__builtin_prefetch(g->live[k - PREFETCH]->conn);
+		}
 		if (named == 0 || c->stamp != hub->stamp)
 			send_live(hub, c, &hub->run, from);
 	}
@@ -300,6 +308,7 @@ fill_slice(struct hub *hub, struct client *c, const struct eventlog *log, uint64
 	if (hub->run.count > 0) {
 		switch (send_run(hub, c, &hub->run, pos)) {
 		case SENT_ALL:
+			c->lag_replies = 0;
 			break;
 		case SENT_PART:
 			return FILL_CHOKED;

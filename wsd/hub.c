@@ -84,10 +84,10 @@ hub_start_numbers(struct hub *hub, uint64_t first)
 	hub->number = first;
 }
 
-bool
-hub_pending(const struct hub *hub)
+size_t
+hub_backlog(const struct hub *hub)
 {
-	return hub->flushed < hub->log.next;
+	return hub->unflushed;
 }
 
 uint64_t

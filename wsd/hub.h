@@ -101,8 +101,8 @@ enum evh_rc hub_append(struct hub *hub, const struct hub_event *event, char id[E
 /* Sends what has been appended to all live clients. */
 void hub_flush(struct hub *hub);
 
-/* Whether anything waits for a flush. */
-bool hub_pending(const struct hub *hub);
+/* How many bytes of events wait for a flush; 0: there are none. */
+size_t hub_backlog(const struct hub *hub);
 
 /* The client's rows are committed: sends the welcome and what follows the
  * event start_seq.  types are its subscriptions in the order in which it asked

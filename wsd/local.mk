@@ -23,6 +23,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/loop.c %D%/loop.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/place.c %D%/place.h \
+	%D%/pace.c %D%/pace.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/remote_addr.c %D%/remote_addr.h \
 	%D%/server.c %D%/server.h \

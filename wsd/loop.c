@@ -19,8 +19,12 @@ struct loop {
 	struct lws_vhost *vhost; /* of the watched descriptors */
 	enum conf_event_loop kind;
 	uv_loop_t uv;
+	uv_prepare_t uv_prepare;
 	struct ev_loop *ev;
+	ev_prepare ev_prepare;
 	bool stopping;
+	void (*before_sleep)(void *arg);
+	void *before_sleep_arg;
 };
 
 struct loop_fd {
@@ -84,6 +88,27 @@ on_library_log(int level, const char *line)
 	log_debug("libwebsockets", "level=%d text=\"%.*s\"", level, (int)len, line);
 }
 
+static void
+turn_ends(struct loop *l)
+{
+	if (l->before_sleep != NULL)
+		l->before_sleep(l->before_sleep_arg);
+}
+
+static void
+on_uv_prepare(uv_prepare_t *prepare)
+{
+	turn_ends(prepare->data);
+}
+
+static void
+on_ev_prepare(struct ev_loop *ev, ev_prepare *prepare, int events)
+{
+	(void)ev;
+	(void)events;
+	turn_ends(prepare->data);
+}
+
 /* Makes the loop that is lent; NULL for poll, where there is none. */
 static void *
 lend(struct loop *l)
@@ -91,9 +116,18 @@ lend(struct loop *l)
 	switch (l->kind) {
 	case CONF_LOOP_AUTO:
 	case CONF_LOOP_UV:
-		return uv_loop_init(&l->uv) == 0 ? &l->uv : NULL;
+		if (uv_loop_init(&l->uv) != 0)
+			return NULL;
+		(void)uv_prepare_init(&l->uv, &l->uv_prepare);
+		l->uv_prepare.data = l;
+		(void)uv_prepare_start(&l->uv_prepare, on_uv_prepare);
+		return &l->uv;
 	case CONF_LOOP_EV:
 		l->ev = ev_loop_new(0);
+		ev_prepare_init(&l->ev_prepare, on_ev_prepare);
+		l->ev_prepare.data = l;
+		if (l->ev != NULL)
+			ev_prepare_start(l->ev, &l->ev_prepare);
 		return l->ev;
 	case CONF_LOOP_POLL:
 		break;
@@ -107,9 +141,12 @@ take_back(struct loop *l)
 	switch (l->kind) {
 	case CONF_LOOP_AUTO:
 	case CONF_LOOP_UV:
+		uv_close((uv_handle_t *)&l->uv_prepare, NULL);
+		(void)uv_run(&l->uv, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&l->uv);
 		break;
 	case CONF_LOOP_EV:
+		ev_prepare_stop(l->ev, &l->ev_prepare);
 		ev_loop_destroy(l->ev);
 		break;
 	case CONF_LOOP_POLL:
@@ -202,8 +239,10 @@ loop_free(struct loop **loop)
 	if (l == NULL)
 		return;
 	*loop = NULL;
+	l->before_sleep = NULL;
 	lws_context_destroy(l->context);
 	if (l->kind == CONF_LOOP_AUTO || l->kind == CONF_LOOP_UV) {
+		uv_unref((uv_handle_t *)&l->uv_prepare);
 		/* libuv closes its handles in turns of the loop; then the library
 		 * is asked again, to free the rest */
 		run_lent(l);
@@ -219,8 +258,16 @@ loop_run(struct loop *l)
 	if (l->kind != CONF_LOOP_POLL)
 		run_lent(l);
 	else
-		while (!l->stopping && lws_service(l->context, 0) >= 0)
-			;
+		do
+			turn_ends(l);
+		while (!l->stopping && lws_service(l->context, 0) >= 0);
+}
+
+void
+loop_before_sleep(struct loop *loop, void (*before_sleep)(void *), void *arg)
+{
+	loop->before_sleep = before_sleep;
+	loop->before_sleep_arg = arg;
 }
 
 void

@@ -32,6 +32,10 @@ void loop_free(struct loop **loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* Calls before_sleep at the end of each turn, when everything that was ready
+ * has been served and the loop is about to wait. */
+void loop_before_sleep(struct loop *loop, void (*before_sleep)(void *arg), void *arg);
+
 struct lws_context *loop_context(struct loop *loop);
 
 /* Watches fd, which loop_unwatch or loop_free will close.  readable is called

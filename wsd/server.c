@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <libwebsockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -49,16 +51,29 @@ struct server {
 };
 
 struct server_conn {
+	struct lws *wsi; /* first what sending needs */
+	int fd;
+	bool closing;
+	bool corked;
+	bool answered; /* a request was looked at */
 	struct server *server;
-	struct lws *wsi;
 	void *user;
 	char *peer; /* until the handshake is over */
 	char *part; /* of a message that comes in pieces */
 	uint32_t part_len;
-	int fd;
-	bool answered; /* a request was looked at */
-	bool closing;
 };
+
+/* Holds back the answer to the handshake until the welcome goes with it, in one
+ * packet (tcp(7), TCP_CORK; the kernel sends it after 200 ms by itself).  On a
+ * Unix socket this does nothing. */
+static void
+cork(struct server_conn *conn, bool on)
+{
+	int value = on;
+	bool done = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value)) == 0;
+
+	conn->corked = on && done;
+}
 
 /* Requests */
 
@@ -271,7 +286,9 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 		return -1;
 	read_request(s, wsi, upgrade, conn->peer != NULL ? conn->peer : "unknown", &request);
 	accepted = s->handlers.request(s->handlers.arg, &request, &e, &conn->user);
-	if (!accepted)
+	if (accepted)
+		cork(conn, true);
+	else
 		refuse(wsi, &e);
 	api_error_free(&e);
 	return accepted ? 0 : -1;
@@ -623,12 +640,15 @@ server_queue(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct server_conn *conn = arg;
 
-	/* a raw write does not change the bytes */
-	if (conn->closing ||
-		lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) >= 0)
+	if (conn->closing)
 		return;
-	conn->closing = true;
-	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+	/* a raw write does not change the bytes */
+	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0) {
+		conn->closing = true;
+		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+	} else if (conn->corked) {
+		cork(conn, false);
+	}
 }
 
 void

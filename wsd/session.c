@@ -343,7 +343,7 @@ static struct client *
 admit(struct sessions *s, struct handshake *h, const char *user_agent)
 {
 	struct client *c = clients_add(s->clients, h->who.user_id,
-		s->setup.conf->max_clients_per_address != 0 ? h->remote_addr : NULL);
+		s->setup.conf->max_clients_per_address != 0 ? h->remote_addr : NULL, clock_now_us());
 	struct store_op *op;
 
 	if (c == NULL)
@@ -351,7 +351,6 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 	c->state = CLIENT_JOINING;
 	c->credential_id = h->who.credential_id;
 	c->expires = expiry(&h->who);
-	c->connected_at = clock_now_us();
 	c->resume_refused = h->resume && !h->resume_known;
 	c->last_rx = c->last_ping = c->last_progress = s->wheel.now;
 	c->group = enter_group(s, &h->types);

@@ -13,8 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How many operations share a transaction at most. */
-#define BATCH_MAX 2000
+/* How much shares a transaction at most.  A client that joins or leaves is
+ * several rows in several tables and indexes; an event is one. */
+#define BATCH_WEIGHT 2000
+#define WEIGHT_OF_ROWS 16
 
 /* After a failed transaction, how long to wait before the next, ms. */
 #define RETRY_MS 200
@@ -27,12 +29,13 @@ struct store {
 	sqlite3 *db;
 	struct store_sql *sql;
 	pthread_t thread;
-	int fd; /* eventfd: something has completed */
+	int fd;		      /* eventfd: something has completed */
+	struct queue pending; /* submitted, not yet handed to the thread */
+	size_t outstanding;   /* submitted and not told */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wake;
 	struct queue waiting, completed;
-	size_t outstanding;    /* submitted and not told */
 	int64_t waiting_since; /* monotonic µs, 0: nothing waits */
 	enum evh_rc health;
 	bool stopping;
@@ -95,22 +98,36 @@ queue_push(struct queue *q, struct store_op *op)
 	q->tail = &op->next;
 }
 
-/* Moves up to count operations from the front of one queue to the end of another. */
-static size_t
-queue_move(struct queue *to, struct queue *from, size_t count)
+static struct store_op *
+queue_pop(struct queue *q)
 {
-	size_t moved = 0;
+	struct store_op *op = q->head;
 
-	while (from->head != NULL && moved < count) {
-		struct store_op *op = from->head;
+	q->head = op->next;
+	if (q->head == NULL)
+		q->tail = &q->head;
+	return op;
+}
 
-		from->head = op->next;
-		queue_push(to, op);
-		moved++;
-	}
+/* Moves everything from one queue to the end of another. */
+static void
+queue_append(struct queue *to, struct queue *from)
+{
 	if (from->head == NULL)
-		from->tail = &from->head;
-	return moved;
+		return;
+	*to->tail = from->head;
+	to->tail = from->tail;
+	queue_init(from);
+}
+
+/* Moves what one transaction takes. */
+static void
+queue_take(struct queue *to, struct queue *from)
+{
+	for (int weight = 0; from->head != NULL && weight < BATCH_WEIGHT;) {
+		weight += from->head->kind == STORE_PUBLISH ? 1 : WEIGHT_OF_ROWS;
+		queue_push(to, queue_pop(from));
+	}
 }
 
 /* Another writer has the lock: ask again soon, whoever it is. */
@@ -167,15 +184,13 @@ fail_batch(struct store *s, struct queue *batch, enum evh_rc rc)
 
 	queue_init(&kept);
 	while (batch->head != NULL) {
-		struct store_op *op = batch->head;
+		struct store_op *op = queue_pop(batch);
 
-		batch->head = op->next;
 		op->rc = rc;
 		queue_push(must_happen(op) ? &kept : &s->completed, op);
 	}
-	queue_init(batch);
-	(void)queue_move(&kept, &s->waiting, SIZE_MAX);
-	(void)queue_move(&s->waiting, &kept, SIZE_MAX);
+	queue_append(&kept, &s->waiting);
+	queue_append(&s->waiting, &kept);
 }
 
 static void
@@ -234,17 +249,17 @@ writer(void *arg)
 	while (wait_for_work(s)) {
 		enum evh_rc rc;
 
-		(void)queue_move(&batch, &s->waiting, BATCH_MAX);
+		queue_take(&batch, &s->waiting);
 		(void)pthread_mutex_unlock(&s->lock);
 		rc = run_batch(s, &batch);
 		(void)pthread_mutex_lock(&s->lock);
 		set_health(s, rc);
 		if (rc == EVH_OK) {
-			(void)queue_move(&s->completed, &batch, SIZE_MAX);
+			queue_append(&s->completed, &batch);
 		} else if (transient(rc)) {
 			/* put it back at the front and try again */
-			(void)queue_move(&batch, &s->waiting, SIZE_MAX);
-			(void)queue_move(&s->waiting, &batch, SIZE_MAX);
+			queue_append(&batch, &s->waiting);
+			queue_append(&s->waiting, &batch);
 		} else {
 			fail_batch(s, &batch, rc);
 		}
@@ -269,8 +284,17 @@ start_thread(struct store *s)
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&s->thread, NULL, writer, s);
+	if (failed == 0)
+		(void)pthread_setname_np(s->thread, "evhub-writer");
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed != 0 ? EVH_NOMEM : EVH_OK;
+}
+
+static void
+queue_free(struct queue *q)
+{
+	while (q->head != NULL)
+		store_op_free(queue_pop(q));
 }
 
 static void
@@ -280,18 +304,9 @@ destroy(struct store *s)
 	db_close(&s->db);
 	if (s->fd >= 0)
 		(void)close(s->fd);
-	while (s->waiting.head != NULL) {
-		struct store_op *op = s->waiting.head;
-
-		s->waiting.head = op->next;
-		store_op_free(op);
-	}
-	while (s->completed.head != NULL) {
-		struct store_op *op = s->completed.head;
-
-		s->completed.head = op->next;
-		store_op_free(op);
-	}
+	queue_free(&s->pending);
+	queue_free(&s->waiting);
+	queue_free(&s->completed);
 	(void)pthread_cond_destroy(&s->wake);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -312,6 +327,7 @@ store_start(struct store **out, const struct conf *conf, char *why)
 	*out = NULL;
 	if (s == NULL)
 		return EVH_NOMEM;
+	queue_init(&s->pending);
 	queue_init(&s->waiting);
 	queue_init(&s->completed);
 	(void)pthread_mutex_init(&s->lock, NULL);
@@ -344,11 +360,19 @@ store_fd(const struct store *store)
 void
 store_submit(struct store *s, struct store_op *op)
 {
+	queue_push(&s->pending, op);
+	s->outstanding++;
+}
+
+void
+store_kick(struct store *s)
+{
+	if (s->pending.head == NULL)
+		return;
 	(void)pthread_mutex_lock(&s->lock);
 	if (s->waiting_since == 0)
 		s->waiting_since = clock_mono_us();
-	queue_push(&s->waiting, op);
-	s->outstanding++;
+	queue_append(&s->waiting, &s->pending);
 	(void)pthread_cond_signal(&s->wake);
 	(void)pthread_mutex_unlock(&s->lock);
 }
@@ -362,12 +386,12 @@ store_completions(struct store *s)
 	(void)!read(s->fd, &count, sizeof(count));
 	queue_init(&done);
 	(void)pthread_mutex_lock(&s->lock);
-	s->outstanding -= queue_move(&done, &s->completed, SIZE_MAX);
+	queue_append(&done, &s->completed);
 	(void)pthread_mutex_unlock(&s->lock);
 	while (done.head != NULL) {
-		struct store_op *op = done.head;
+		struct store_op *op = queue_pop(&done);
 
-		done.head = op->next;
+		s->outstanding--;
 		if (op->done != NULL)
 			op->done(op->arg, op);
 		else
@@ -398,14 +422,9 @@ store_health(struct store *s)
 }
 
 bool
-store_busy(struct store *s)
+store_busy(const struct store *s)
 {
-	bool busy;
-
-	(void)pthread_mutex_lock(&s->lock);
-	busy = s->outstanding > 0;
-	(void)pthread_mutex_unlock(&s->lock);
-	return busy;
+	return s->outstanding > 0;
 }
 
 void
@@ -415,6 +434,7 @@ store_stop(struct store **store, int grace_ms)
 
 	if (s == NULL)
 		return;
+	store_kick(s);
 	(void)pthread_mutex_lock(&s->lock);
 	s->stopping = true;
 	s->stop_at = clock_mono_us() + (int64_t)grace_ms * 1000;

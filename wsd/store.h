@@ -85,8 +85,12 @@ enum evh_rc store_start(struct store **out, const struct conf *conf, char *why);
 /* Becomes readable when operations have completed. */
 int store_fd(const struct store *store);
 
-/* Takes over op. */
+/* Takes over op.  It reaches the thread with the next store_kick: what one turn
+ * of the loop submits is carried out together. */
 void store_submit(struct store *store, struct store_op *op);
+
+/* Hands what has been submitted to the thread. */
+void store_kick(struct store *store);
 
 /* Calls done for every operation that has completed. */
 void store_completions(struct store *store);
@@ -98,7 +102,7 @@ int64_t store_waiting_us(struct store *store);
 enum evh_rc store_health(struct store *store);
 
 /* True while operations wait or have not been told. */
-bool store_busy(struct store *store);
+bool store_busy(const struct store *store);
 
 /* Carries out what is waiting (for at most grace_ms), ends the thread and
  * frees everything.  Operations that were not carried out are dropped. */

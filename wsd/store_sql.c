@@ -9,6 +9,10 @@
 /* How many rows one purge removes, so that it never holds others up for long. */
 #define PURGE_ROWS 1000
 
+/* How many credentials' last use is remembered, so that not every client that
+ * joins asks the table; a power of two. */
+#define USES 256
+
 /* How long records of changes are kept for daemons that were stopped. */
 #define CHANGE_KEPT "-1 hour"
 
@@ -92,9 +96,16 @@ static const char *const texts[SQL_COUNT] = {
 		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now') LIMIT ?1)",
 };
 
+struct use {
+	int64_t credential_id, minute;
+};
+
 struct store_sql {
 	sqlite3 *db;
 	char *daemon;
+	bool head_known; /* in this transaction */
+	int64_t head;	 /* the newest event */
+	struct use uses[USES];
 	sqlite3_stmt *statements[SQL_COUNT];
 };
 
@@ -159,6 +170,7 @@ one_number(sqlite3_stmt *stmt, int64_t *value)
 enum evh_rc
 store_sql_begin(struct store_sql *s)
 {
+	s->head_known = false; /* others have written in the meantime */
 	return finish(s->statements[SQL_BEGIN]);
 }
 
@@ -172,6 +184,7 @@ void
 store_sql_rollback(struct store_sql *s)
 {
 	(void)finish(s->statements[SQL_ROLLBACK]);
+	memset(s->uses, 0, sizeof(s->uses)); /* what they say may have been undone */
 }
 
 static void
@@ -258,6 +271,36 @@ use_ticket(struct store_sql *s, const char *hash)
 	return rc == EVH_OK && sqlite3_changes(s->db) == 0 ? EVH_NOT_FOUND : rc;
 }
 
+/* Credentials remember the minute of their last use. */
+static enum evh_rc
+note_use(struct store_sql *s, int64_t credential_id, int64_t now_us, const char *now)
+{
+	struct use *use = &s->uses[(uint64_t)credential_id % USES];
+	sqlite3_stmt *st = s->statements[SQL_CREDENTIAL_USED];
+	enum evh_rc rc;
+
+	if (use->credential_id == credential_id && use->minute == now_us / 60000000)
+		return EVH_OK;
+	(void)sqlite3_bind_int64(st, 1, credential_id);
+	db_bind_text(st, 2, now);
+	rc = finish(st);
+	if (rc == EVH_OK)
+		*use = (struct use){ credential_id, now_us / 60000000 };
+	return rc;
+}
+
+static enum evh_rc
+newest_event(struct store_sql *s, int64_t *seq)
+{
+	enum evh_rc rc = EVH_OK;
+
+	if (!s->head_known)
+		rc = one_number(s->statements[SQL_HEAD], &s->head);
+	s->head_known = rc == EVH_OK;
+	*seq = s->head;
+	return rc;
+}
+
 static enum evh_rc
 join(struct store_sql *s, struct store_op *op)
 {
@@ -277,14 +320,10 @@ join(struct store_sql *s, struct store_op *op)
 		db_bind_text(st, 3, now);
 		rc = finish(st);
 	}
-	if (rc == EVH_OK) {
-		st = s->statements[SQL_CREDENTIAL_USED];
-		(void)sqlite3_bind_int64(st, 1, op->u.join.credential_id);
-		db_bind_text(st, 2, now);
-		rc = finish(st);
-	}
 	if (rc == EVH_OK)
-		rc = one_number(s->statements[SQL_HEAD], &head);
+		rc = note_use(s, op->u.join.credential_id, op->u.join.connected_at, now);
+	if (rc == EVH_OK)
+		rc = newest_event(s, &head);
 	if (rc == EVH_OK)
 		rc = judge_resume(s, op, (uint64_t)head);
 	if (rc != EVH_OK)
@@ -330,6 +369,7 @@ publish(struct store_sql *s, struct store_op *op)
 	db_bind_text(st, 6, op->u.publish.dedup_id);
 	rc = finish(st);
 	op->u.publish.seq = (uint64_t)sqlite3_last_insert_rowid(s->db);
+	s->head_known = false;
 	return rc;
 }
 

@@ -265,7 +265,7 @@ enter(struct world *w, struct sock *s, unsigned mask, uint64_t start)
 	uint32_t numbers[TYPES], count = 0;
 
 	memset(s, 0, sizeof(*s));
-	s->client = clients_add(hub_clients(w->hub), "user", NULL);
+	s->client = clients_add(hub_clients(w->hub), "user", NULL, 1);
 	assert_non_null(s->client);
 	s->client->conn = s;
 	s->client->state = CLIENT_JOINING;

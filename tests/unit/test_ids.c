@@ -12,16 +12,32 @@ uuid_round_trip(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		evh_uuid_new(a);
+		evh_uuid_new(a, INT64_C(1764000000123456) + i);
 		evh_uuid_format(a, text);
 		assert_int_equal(strlen(text), 36);
-		assert_int_equal(text[14], '4'); /* version 4, variant 10 */
+		assert_memory_equal(text, "019ab697-e87b-7", 15); /* the time, version 7 */
 		assert_non_null(strchr("89ab", text[19]));
 		assert_true(evh_uuid_parse(text, b));
 		assert_memory_equal(a, b, sizeof(a));
 	}
-	evh_uuid_new(b);
+	evh_uuid_new(b, INT64_C(1764000000123456) + 99);
+	assert_memory_equal(a, b, EVH_UUID_RANDOM_AT);
 	assert_memory_not_equal(a, b, sizeof(a));
+}
+
+static void
+uuid_order_is_that_of_time(void **state)
+{
+	static const int64_t times[] = { 0, 1, 999, 1000, 1001, INT64_C(1764000000123456),
+		INT64_C(1764000000123457), INT64_C(1764000000124000), INT64_C(4102444800000000) };
+	uint8_t before[EVH_UUID_BYTES] = { 0 }, id[EVH_UUID_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		evh_uuid_new(id, times[i]);
+		assert_true(memcmp(before, id, EVH_UUID_RANDOM_AT) < 0);
+		memcpy(before, id, sizeof(id));
+	}
 }
 
 static void
@@ -120,6 +136,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(uuid_round_trip),
+		cmocka_unit_test(uuid_order_is_that_of_time),
 		cmocka_unit_test(uuid_either_case_in_lower_case_out),
 		cmocka_unit_test(uuid_malformed),
 		cmocka_unit_test(id_format),

@@ -6,6 +6,7 @@
 #include "wsd/group.h"
 #include "wsd/handshake.h"
 #include "wsd/inbound.h"
+#include "wsd/pace.h"
 #include "wsd/remote_addr.h"
 #include "wsd/wheel.h"
 
@@ -148,7 +149,7 @@ test_clients_are_found_while_others_go(void **state)
 	(void)state;
 	srand(2);
 	for (int i = 0; i < 3000; i++) {
-		list[i] = clients_add(&all, i % 2 == 0 ? "even" : "odd", "192.0.2.1");
+		list[i] = clients_add(&all, i % 2 == 0 ? "even" : "odd", "192.0.2.1", i);
 		assert_non_null(list[i]);
 	}
 	assert_int_equal(clients_of_user(&all, "even"), 1500);
@@ -278,6 +279,22 @@ test_inbound(void **state)
 	}
 }
 
+static void
+test_pace_waits_a_share_of_what_a_flush_took(void **state)
+{
+	struct pace p = { 0 };
+
+	(void)state;
+	assert_int_equal(pace_wait(&p, 1000000, 100), 0); /* the first is due at once */
+	pace_flushed(&p, 1000000, 1008000);
+	assert_true(pace_wait(&p, 1008000, 100) > 0);
+	assert_true(pace_wait(&p, 1008000, 100) < 8000);
+	assert_int_equal(pace_wait(&p, 1008000, (size_t)1 << 20), 0); /* enough has gathered */
+	assert_int_equal(pace_wait(&p, 1016000, 100), 0);
+	pace_flushed(&p, 2000000, 12000000); /* a flush of 10 s does not stop the next for long */
+	assert_true(pace_wait(&p, 12000000, 100) <= 10000);
+}
+
 int
 main(void)
 {
@@ -290,6 +307,7 @@ main(void)
 		cmocka_unit_test(test_remote_address),
 		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_inbound),
+		cmocka_unit_test(test_pace_waits_a_share_of_what_a_flush_took),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
