@@ -11,7 +11,7 @@ import procs
 from clients import API, Ws, check_error, subscribe
 from hub import DEFAULT_TYPES
 
-UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 REPLY_ID = re.compile(r"[0-9a-f]{1,16}-\d+\.\d+")
 WELCOME = "WebSocket connection established subscribed to global by default"
@@ -39,7 +39,7 @@ def test_welcome_frame(front):
     assert frame["message"] == WELCOME
     body = frame["body"]
     assert list(body)[:3] == ["client_id", "subscriptions", "resumed"]
-    assert UUID4.fullmatch(body["client_id"])
+    assert UUID7.fullmatch(body["client_id"])
     assert body["subscriptions"] == ["pdfm", "health", "global"]
     assert body["resumed"] is False
     assert text.count("\n") == 0
