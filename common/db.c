@@ -4,6 +4,7 @@
 #include "common/migrations.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +289,17 @@ why_refused(const char *path, enum evh_rc rc, char why[DB_WHY_BYTES])
 	return EVH_READ_ONLY;
 }
 
+/* SQLite would make the file 0644, and its -wal and -shm files alike: the group
+ * publishes by SQL, so it may write, as far as the umask lets it. */
+static void
+make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 enum evh_rc
 db_open(const struct db_options *o, sqlite3 **out, char why[DB_WHY_BYTES])
 {
@@ -302,6 +314,8 @@ db_open(const struct db_options *o, sqlite3 **out, char why[DB_WHY_BYTES])
 	enum evh_rc rc;
 
 	*out = NULL;
+	if (o->mode == DB_READ_WRITE)
+		make_file(o->path);
 	rc = db_rc(sqlite3_open_v2(o->path, &db, flags, NULL));
 	if (rc == EVH_OK)
 		rc = setup(db, o, detail);

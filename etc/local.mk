@@ -9,3 +9,9 @@ dist_apacheexample_DATA = %D%/apache/evhub.conf %D%/apache/evhub-cgi.conf
 
 nginxexampledir = $(docdir)/nginx
 dist_nginxexample_DATA = %D%/nginx/evhub.conf
+
+systemdexampledir = $(docdir)/systemd
+dist_systemdexample_DATA = \
+	%D%/systemd/evhub-fcgi.service %D%/systemd/evhub-fcgi.socket \
+	%D%/systemd/evhub-wsd.service %D%/systemd/evhub-wsd@.service \
+	%D%/systemd/evhub.sysusers %D%/systemd/evhub.tmpfiles

@@ -1,6 +1,9 @@
 TESTS += %D%/check-includes
 EXTRA_DIST += %D%/check-includes
 
+# The units of etc/systemd/: tools/check runs these.
+EXTRA_DIST += %D%/boot-units %D%/check-units %D%/probe-units.py
+
 # The programs themselves, with web servers, websockets and the sqlite3 shell
 # in front of them.  Not a part of "make check", for it needs all of those:
 #   make check-integration PYTEST_FLAGS='-k unsubscribe'
@@ -25,6 +28,7 @@ EXTRA_DIST += \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
 	%D%/integration/test_messages.py \
+	%D%/integration/test_privilege.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
 	%D%/integration/test_resume.py \

@@ -348,7 +348,7 @@ told_to_end(void *arg)
 	struct daemon *d = arg;
 
 	d->told_to_end = true; /* whatever else is going on */
-	notify_stopping();
+	notify_stopping(d->conf->drain_timeout + 2 * STORE_GRACE_MS);
 	begin_drain(d);
 }
 
@@ -359,10 +359,13 @@ on_signal(void *arg)
 	struct signalfd_siginfo info;
 
 	while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
+		if (info.ssi_signo == SIGHUP) {
+			notify_reloading();
 			reload_conf(d->conf, d->args);
-		else
+			notify_ready();
+		} else {
 			told_to_end(d);
+		}
 	}
 }
 

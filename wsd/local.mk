@@ -32,7 +32,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/tickets.c %D%/tickets.h \
 	%D%/watch.c %D%/watch.h \
 	%D%/wheel.c %D%/wheel.h
-%C%_libevhub_wsd_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_libevhub_wsd_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWS_CFLAGS) $(UV_CFLAGS)
 
 %C%_evhub_wsd_SOURCES = %D%/main.c
-%C%_evhub_wsd_LDADD = %D%/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev $(SYSTEMD_LIBS)
+%C%_evhub_wsd_LDADD = %D%/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
