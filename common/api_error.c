@@ -7,6 +7,8 @@
 static void
 push(struct api_error *e, int code, const char *error, const char *path, const char *text)
 {
+	if (e->error == NULL)
+		e->error = error;
 	if (e->count++ >= API_ERROR_STACK_MAX)
 		return;
 	if (e->stack.len > 0)

@@ -16,6 +16,7 @@
 struct api_error {
 	int code;	   /* HTTP status, 0 while nothing is wrong */
 	char message[200]; /* for people */
+	const char *error; /* the word of the first fault, a constant; NULL if none */
 	struct buf stack;  /* the entries, comma-separated JSON */
 	unsigned count;
 };
@@ -30,7 +31,8 @@ struct api_error {
 void
 api_error_set(struct api_error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Adds one entry.  error is a stable word, path the field at fault. */
+/* Adds one entry.  error is a stable word and a constant, path the field at
+ * fault. */
 void api_error_push(struct api_error *e, int code, const char *error, const char *path, const char *fmt,
 	...) __attribute__((format(printf, 5, 6)));
 

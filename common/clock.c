@@ -1,5 +1,6 @@
 #include "common/clock.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -42,4 +43,37 @@ clock_format(int64_t us, char out[CLOCK_TEXT_BYTES])
 	if (strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) != 19)
 		memcpy(date, "1970-01-01T00:00:00", 20);
 	(void)snprintf(out, CLOCK_TEXT_BYTES, "%.19s.%06uZ", date, (unsigned)fraction % 1000000u);
+}
+
+/* The fraction at *p, ".5" being 500000; p moves behind it. */
+static bool
+parse_fraction(const char **p, int64_t *us)
+{
+	int64_t unit = 100000;
+	const char *first;
+
+	*us = 0;
+	if (**p != '.')
+		return true;
+	first = ++*p;
+	for (; isdigit((unsigned char)**p) && *p - first < 9; (*p)++) {
+		*us += (**p - '0') * unit;
+		unit /= 10;
+	}
+	return *p > first;
+}
+
+bool
+clock_parse(const char *text, int64_t *us)
+{
+	struct tm tm;
+	const char *p;
+	int64_t fraction;
+
+	memset(&tm, 0, sizeof(tm));
+	p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (p == NULL || p - text != 19 || !parse_fraction(&p, &fraction) || strcmp(p, "Z") != 0)
+		return false;
+	*us = (int64_t)timegm(&tm) * 1000000 + fraction;
+	return true;
 }

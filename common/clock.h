@@ -19,4 +19,8 @@ int64_t clock_mono_us(void);
 /* Writes us as RFC 3339 with six digits of fraction into out. */
 void clock_format(int64_t us, char out[CLOCK_TEXT_BYTES]);
 
+/* Reads what clock_format writes, with 1 to 9 digits of fraction or none;
+ * digits behind the sixth are dropped.  False if text is something else. */
+bool clock_parse(const char *text, int64_t *us);
+
 #endif

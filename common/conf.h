@@ -57,6 +57,7 @@ struct conf {
 	int64_t fcgi_threads;
 	int64_t max_body_bytes;
 	int64_t confirm_timeout; /* ms to wait for the daemon's word */
+	struct conf_list metrics_users;
 
 	/* for versions to come; refused until then */
 	char *tls_certificate, *tls_key;

@@ -62,6 +62,7 @@ const struct conf_option conf_table[] = {
 	TIME(stall_timeout, "30", 100, DAY),
 	TIME(drain_timeout, "10", 100, DAY),
 	TIME(confirm_timeout, "5", 10, DAY),
+	LIST(metrics_users, ""),
 	TIME(retain_interval, "30", 100, DAY),
 	SIZE(log_memory, "64M", 64 << 10, INT64_C(1) << 40),
 	WORD(unknown_event_types, "reject", words_unknown),

@@ -1,7 +1,9 @@
 /* GET …/clients: the live connections; an administrator sees all, others
- * their own. */
+ * their own.  The rows of the database tell who is there; how far each is
+ * behind is asked of the daemons, for the rows are up to a second old. */
 
 #include "fcgi/endpoints.h"
+#include "fcgi/live.h"
 
 #include <string.h>
 
@@ -36,8 +38,10 @@ add_names(struct buf *out, const char *names)
 }
 
 static void
-add_client(struct buf *out, sqlite3_stmt *s)
+add_client(struct buf *out, sqlite3_stmt *s, const struct live_depths *depths)
 {
+	int64_t depth = live_depth(depths, db_text(s, 9), db_text(s, 0), sqlite3_column_int64(s, 8));
+
 	buf_puts(out, "{");
 	add_text(out, s, 0, "id");
 	add_text(out, s, 1, "user_id");
@@ -48,7 +52,7 @@ add_client(struct buf *out, sqlite3_stmt *s)
 	buf_puts(out, "\"event_subscriptions\":");
 	add_names(out, db_text(s, 6));
 	buf_printf(out, ",\"is_alive\":%s,\"queue_depth\":%lld}",
-		sqlite3_column_int(s, 7) != 0 ? "true" : "false", (long long)sqlite3_column_int64(s, 8));
+		sqlite3_column_int(s, 7) != 0 ? "true" : "false", (long long)depth);
 }
 
 void
@@ -56,15 +60,16 @@ endpoint_clients(struct context *ctx, struct call *call)
 {
 	bool all = (call->who.scopes & AUTH_ADMIN) != 0, row;
 	sqlite3_stmt *s = context_statement(ctx, all ? STATEMENT_CLIENTS : STATEMENT_CLIENTS_OF_USER);
-	struct buf *out = &call->response->body;
+	struct buf *out = &call->response->body, away = BUF_INIT;
+	struct live_depths depths = LIVE_DEPTHS_INIT;
 	const char *separator = "[";
-	enum evh_rc rc;
+	enum evh_rc rc = live_depths_read(ctx, &depths, &away);
 
 	if (!all)
 		db_bind_text(s, 1, call->who.user_id);
-	while ((rc = context_step(ctx, s, &row)) == EVH_OK && row) {
+	while (rc == EVH_OK && (rc = context_step(ctx, s, &row)) == EVH_OK && row) {
 		buf_puts(out, separator);
-		add_client(out, s);
+		add_client(out, s, &depths);
 		separator = ",";
 	}
 	buf_puts(out, *separator == '[' ? "[]" : "]");
@@ -72,4 +77,7 @@ endpoint_clients(struct context *ctx, struct call *call)
 		call->response->status = 200;
 	else
 		context_fault(ctx, rc, &call->error);
+	live_note(&away, &call->response->note);
+	live_depths_free(&depths);
+	buf_free(&away);
 }

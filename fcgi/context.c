@@ -6,7 +6,7 @@
 
 #define CLIENT_COLUMNS                                                                                     \
 	"id, user_id, username, connected_at, last_ping_at, last_pong_at, event_subscriptions, is_alive, " \
-	"queue_depth"
+	"queue_depth, daemon"
 
 static const char *const sql[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",

@@ -148,7 +148,7 @@ receive_line(int fd, struct buf *in, int64_t deadline, size_t *len)
 		size_t old = in->len;
 		ssize_t n;
 
-		if (in->len > DAEMON_LINE_MAX)
+		if (in->len > DAEMON_ANSWER_MAX)
 			return EVH_TOO_LARGE;
 		if (!buf_reserve(in, 4096))
 			return EVH_NOMEM;

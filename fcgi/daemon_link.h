@@ -16,8 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest control line, and longest path of a socket with its NUL. */
+/* Longest question, longest answer, and longest path of a socket with its NUL. */
 #define DAEMON_LINE_MAX ((size_t)1 << 20)
+#define DAEMON_ANSWER_MAX ((size_t)16 << 20)
 #define DAEMON_PATH_BYTES 108
 
 /* How many daemons one thread stays connected to. */

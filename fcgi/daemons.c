@@ -88,6 +88,19 @@ ask(struct context *ctx, const char *socket, const struct buf *line, int64_t dea
 }
 
 enum evh_rc
+daemons_ask(struct context *ctx, const char *socket, const char *line, int64_t deadline,
+	struct json_object **answer, char why[DAEMON_WHY_BYTES])
+{
+	struct buf text = BUF_INIT;
+	enum evh_rc rc;
+
+	buf_puts(&text, line);
+	rc = ask(ctx, socket, &text, deadline, answer, why);
+	buf_free(&text);
+	return rc;
+}
+
+enum evh_rc
 daemons_sync(struct context *ctx, const char *socket, int64_t change, int64_t deadline,
 	char why[DAEMON_WHY_BYTES])
 {

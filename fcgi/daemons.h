@@ -38,6 +38,10 @@ void daemons_free(struct daemons *list);
  * with why in words: those of daemon_links_ask, and EVH_INVALID too when the
  * daemon says no. */
 
+/* Sends line, a whole request, and gives the answer, which the caller owns. */
+enum evh_rc daemons_ask(struct context *ctx, const char *socket, const char *line, int64_t deadline,
+	struct json_object **answer, char why[DAEMON_WHY_BYTES]);
+
 /* Returns once every change up to this one is in force. */
 enum evh_rc daemons_sync(struct context *ctx, const char *socket, int64_t change, int64_t deadline,
 	char why[DAEMON_WHY_BYTES]);

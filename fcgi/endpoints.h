@@ -34,5 +34,6 @@ endpoint_fn endpoint_ticket;
 endpoint_fn endpoint_clients;
 endpoint_fn endpoint_stats;
 endpoint_fn endpoint_health;
+endpoint_fn endpoint_metrics;
 
 #endif

@@ -12,7 +12,10 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/events.c \
 	%D%/health.c \
 	%D%/listener.c %D%/listener.h \
+	%D%/live.c %D%/live.h \
 	%D%/membership.c %D%/membership.h \
+	%D%/merge.c %D%/merge.h \
+	%D%/metrics.c \
 	%D%/publish.c %D%/publish.h \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \

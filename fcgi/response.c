@@ -11,6 +11,7 @@ void
 response_error(struct response *r, const struct api_error *e)
 {
 	buf_clear(&r->body);
+	r->type = NULL;
 	r->status = e->code;
 	api_error_json(e, &r->body);
 	if (e->stack.failed)
@@ -22,21 +23,25 @@ response_write(struct response *r, struct buf *out)
 {
 	if (r->body.failed) {
 		buf_free(&r->body);
+		r->type = NULL;
 		r->status = 503;
 		buf_puts(&r->body, OUT_OF_MEMORY);
 	}
 	buf_printf(out,
 		"Status: %d %s\r\n"
-		"Content-Type: application/json\r\n"
+		"Content-Type: %s\r\n"
 		"Content-Length: %zu\r\n"
 		"Cache-Control: no-store\r\n",
-		r->status, api_status_text(r->status), r->body.len);
+		r->status, api_status_text(r->status), r->type != NULL ? r->type : "application/json",
+		r->body.len);
 	if (r->status == 401)
 		buf_puts(out, "WWW-Authenticate: Bearer\r\n");
 	if (r->status == 405 && r->allow != NULL)
 		buf_printf(out, "Allow: %s\r\n", r->allow);
 	if (r->status == 503 || r->status == 429)
 		buf_printf(out, "Retry-After: %d\r\n", RETRY_AFTER);
+	if (r->note.len > 0 && !r->note.failed)
+		buf_printf(out, "Evhub-Note: %s\r\n", r->note.data);
 	buf_puts(out, "\r\n");
 	buf_add(out, r->body.data, r->body.len);
 }
@@ -45,5 +50,6 @@ void
 response_free(struct response *r)
 {
 	buf_free(&r->body);
+	buf_free(&r->note);
 	r->status = 0;
 }

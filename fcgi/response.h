@@ -1,5 +1,5 @@
 /* response.h - what goes back to the web server: a status, a few headers and
- * a JSON body.  Pure. */
+ * a body, which is JSON but for one endpoint.  Pure. */
 
 #ifndef EVH_FCGI_RESPONSE_H
 #define EVH_FCGI_RESPONSE_H
@@ -10,6 +10,8 @@
 struct response {
 	int status;	   /* 0 until there is an answer */
 	const char *allow; /* for 405; a constant */
+	const char *type;  /* Content-Type; NULL: JSON; a constant */
+	struct buf note;   /* Evhub-Note, left out when empty; no control characters */
 	struct buf body;
 };
 

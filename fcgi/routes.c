@@ -14,6 +14,7 @@ static const struct route routes[] = {
 	{ "clients", "GET", endpoint_clients, false, false, 0 },
 	{ "stats", "GET", endpoint_stats, false, false, AUTH_ADMIN },
 	{ "health", "GET", endpoint_health, true, false, 0 },
+	{ "metrics", "GET", endpoint_metrics, false, false, 0 }, /* looks for itself */
 };
 
 /* The route of "/name", NULL if there is none. */

@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	%D%/integration/test_man_pages.py \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_privilege.py \
+	%D%/integration/test_metrics.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
 	%D%/integration/test_resume.py \

@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "wsd/hub.h"
 #include "wsd/loop.h"
+#include "wsd/metrics.h"
 #include "wsd/store.h"
 
 #include <stdint.h>
@@ -20,11 +21,13 @@ struct control_setup {
 	struct loop *loop;
 	struct hub *hub;
 	struct store *store;
+	const struct metrics *metrics;
 	/* Applies what others have changed, as far as possible now; *all says
 	 * whether that was everything.  Returns the last change in force. */
 	uint64_t (*sync)(void *arg, bool *all);
 	/* Begins to shut down. */
 	void (*drain)(void *arg);
+	const bool *draining;
 	void *arg;
 };
 

@@ -3,7 +3,9 @@
 #include "common/clock.h"
 #include "wsd/control_priv.h"
 #include "wsd/control_request.h"
+#include "wsd/metrics.h"
 
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,20 +299,67 @@ op_clients(struct request *q)
 {
 	struct hub *hub = q->conn->control->setup.hub;
 	const struct clients *clients = hub_clients(hub);
-	bool first = true;
+	bool first = true, lagging = false;
 
+	if (!control_request_flag(&q->in, "lagging", &lagging)) {
+		fail(q->reply, q->in.rid, "lagging: must be true or false", "");
+		return;
+	}
 	begin(q->reply, q->in.rid);
 	buf_puts(&q->reply->text, ",\"clients\":[");
 	for (size_t i = 0; i < clients->size; i++) {
 		const struct client *c = clients->slots[i];
 
-		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING)
+		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING ||
+			(lagging && c->state == CLIENT_LIVE))
 			continue;
 		buf_puts(&q->reply->text, first ? "" : ",");
 		client_json(hub, c, &q->reply->text);
 		first = false;
 	}
 	buf_puts(&q->reply->text, "]");
+	finish(q->reply);
+}
+
+/* Counting more descriptors than this would hold up deliveries. */
+#define FEW_CLIENTS 10000
+
+static void
+op_metrics(struct request *q)
+{
+	const struct control *ctl = q->conn->control;
+	const struct control_setup *setup = &ctl->setup;
+	struct store_figures store;
+	struct gauges gauges;
+	struct metrics_figures f = { .daemon = setup->conf->name,
+		.version = PACKAGE_VERSION,
+		.sqlite = sqlite3_libversion(),
+		.counted = setup->metrics,
+		.hub = hub_stats(setup->hub),
+		.types = hub_grouping(setup->hub),
+		.gauges = &gauges,
+		.store = &store,
+		.max_clients = (uint64_t)setup->conf->max_clients,
+		.log_budget = (uint64_t)setup->conf->log_memory,
+		.uptime_us = clock_mono_us() - ctl->started_us,
+		.writer_wait_us = store_waiting_us(setup->store),
+		.draining = *setup->draining,
+		.writable = store_health(setup->store) == EVH_OK };
+	struct buf text = BUF_INIT;
+
+	store_figures(setup->store, &store);
+	hub_gauges_read(setup->hub, &f.now);
+	gauges_read(&gauges, setup->conf->database, f.now.clients < FEW_CLIENTS);
+	metrics_write(&f, &text);
+	if (text.failed) {
+		fail(q->reply, q->in.rid, "out of memory", "");
+		buf_free(&text);
+		return;
+	}
+	begin(q->reply, q->in.rid);
+	buf_puts(&q->reply->text, ",\"text\":");
+	buf_json_string(&q->reply->text, text.data, text.len);
+	buf_free(&text);
 	finish(q->reply);
 }
 
@@ -334,6 +383,7 @@ static const struct {
 	{ "publish", CONTROL_PUBLISHER, op_publish },
 	{ "stats", CONTROL_FULL, op_stats },
 	{ "clients", CONTROL_FULL, op_clients },
+	{ "metrics", CONTROL_FULL, op_metrics },
 	{ "drain", CONTROL_FULL, op_drain },
 };
 

@@ -50,6 +50,19 @@ control_request_change(const struct control_request *q, uint64_t *change)
 }
 
 bool
+control_request_flag(const struct control_request *q, const char *name, bool *value)
+{
+	struct json_object *v = NULL;
+
+	if (!json_object_object_get_ex(q->o, name, &v))
+		return true;
+	if (!json_object_is_type(v, json_type_boolean))
+		return false;
+	*value = json_object_get_boolean(v);
+	return true;
+}
+
+bool
 control_request_event(
 	const struct control_request *q, size_t max_bytes, struct event_input *event, struct buf *error)
 {

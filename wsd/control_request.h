@@ -29,6 +29,10 @@ void control_request_free(struct control_request *request);
  * missing or something else. */
 bool control_request_change(const struct control_request *request, uint64_t *change);
 
+/* A member that is true or false; *value stays as it is if it is missing.
+ * False if it is something else. */
+bool control_request_flag(const struct control_request *request, const char *name, bool *value);
+
 /* The event of a publish.  On false error holds what is wrong. */
 bool control_request_event(const struct control_request *request, size_t max_bytes,
 	struct event_input *event, struct buf *error);

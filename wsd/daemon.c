@@ -9,6 +9,7 @@
 #include "wsd/hub.h"
 #include "wsd/instance.h"
 #include "wsd/loop.h"
+#include "wsd/metrics.h"
 #include "wsd/notify.h"
 #include "wsd/place.h"
 #include "wsd/pace.h"
@@ -68,6 +69,9 @@ struct daemon {
 	struct loop_fd *flush_due;
 	int64_t next_purge;
 	bool purging;
+	struct metrics metrics;
+	uint64_t batch;	  /* events of this step of the feed */
+	int64_t batch_at; /* created_at of the first, µs */
 	uint64_t told_messages;
 	int64_t since_second; /* µs */
 	unsigned seconds;
@@ -81,6 +85,8 @@ on_feed_event(void *arg, const struct hub_event *event)
 	struct daemon *d = arg;
 	enum evh_rc rc = hub_append(d->hub, event, NULL);
 
+	if (d->batch++ == 0 && !clock_parse(event->timestamp, &d->batch_at))
+		d->batch_at = clock_now_us();
 	if (rc == EVH_NOMEM)
 		return rc; /* none is skipped: it is tried again */
 	if (rc != EVH_OK)
@@ -99,6 +105,15 @@ on_feed_change(void *arg, const struct feed_change *change)
 	return applied;
 }
 
+/* How long it took from the INSERT until the events of this step were read. */
+static void
+count_pickup(struct daemon *d)
+{
+	int64_t took = clock_now_us() - d->batch_at;
+
+	histogram_observe(&d->metrics.pickup, &histogram_time, took > 0 ? (uint64_t)took : 0, d->batch);
+}
+
 /* One bounded step; true if there is nothing left that could be handed on. */
 static bool
 poll_feed(struct daemon *d)
@@ -107,7 +122,10 @@ poll_feed(struct daemon *d)
 	enum evh_rc rc;
 
 	d->feed_blocked = false;
+	d->batch = 0;
 	rc = feed_poll(d->feed, POLL_EVENTS, &more);
+	if (d->batch > 0)
+		count_pickup(d);
 	if (rc != EVH_OK && !d->feed_failed)
 		log_error("database_unreadable", "reason=\"%s\" detail=\"%s\"", evh_rc_name(rc),
 			sqlite3_errmsg(d->db));
@@ -179,6 +197,7 @@ fetch(void *arg, uint64_t seq)
 {
 	struct daemon *d = arg;
 
+	d->metrics.history_reads++;
 	history_fetch(d->history, seq);
 }
 
@@ -491,7 +510,8 @@ make_hub(struct daemon *d)
 static enum evh_rc
 make_sessions(struct daemon *d, char *why)
 {
-	struct session_setup setup = { d->conf, d->hub, d->store, d->db, catch_up, feed_again, d };
+	struct session_setup setup = { d->conf, d->hub, d->store, &d->metrics, d->db, catch_up,
+		feed_again, d };
 
 	return sessions_new(&d->sessions, &setup, why);
 }
@@ -534,8 +554,8 @@ static enum evh_rc
 make_doors(struct daemon *d, char *why)
 {
 	struct server_handlers handlers = sessions_handlers(d->sessions);
-	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, sync_changes, told_to_end,
-		d };
+	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, &d->metrics, sync_changes,
+		told_to_end, &d->draining, d };
 	enum evh_rc rc = control_new(&d->control, &setup, why);
 
 	if (rc == EVH_OK)

@@ -266,6 +266,13 @@ hub_flush(struct hub *hub)
 		hub->flushed = to;
 	}
 	hub->unflushed = 0;
+	if (hub->batch > 0) {
+		int64_t took = hub->ops.now_us() - hub->batch_at;
+
+		histogram_observe(&hub->stats.delivery, &histogram_time, took > 0 ? (uint64_t)took : 0,
+			hub->batch);
+		hub->batch = 0;
+	}
 }
 
 /* Reading on: those who are behind. */

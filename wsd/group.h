@@ -29,7 +29,8 @@ struct evtype {
 	bool persistent, mandatory;
 	struct group **groups; /* that contain it, in no order */
 	uint32_t group_count, group_size;
-	uint64_t stamp; /* scratch of delivery */
+	uint64_t stamp;	 /* scratch of delivery */
+	uint64_t events; /* published so far, for the figures */
 	UT_hash_handle hh;
 };
 

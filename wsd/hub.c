@@ -214,6 +214,9 @@ hub_append(struct hub *hub, const struct hub_event *event, char id[EVH_ID_TEXT])
 	}
 	hub->unflushed += eventlog_entry_bytes(&entry);
 	hub->stats.events++;
+	hub->grouping.types[entry.type]->events++;
+	if (hub->batch++ == 0)
+		hub->batch_at = hub->ops.now_us();
 	return EVH_OK;
 }
 
@@ -242,6 +245,7 @@ send_aside(struct hub *hub, struct client *c, const struct message *message)
 	} else {
 		hub->ops.queue(c->conn, (const uint8_t *)frame.data, frame.len);
 		hub->stats.messages_sent++;
+		hub->stats.asides++;
 		hub->stats.bytes_sent += frame.len;
 	}
 	buf_free(&frame);
@@ -450,6 +454,7 @@ hub_close(struct hub *hub, struct client *c, uint16_t code, const char *reason)
 	hub_unlive(c);
 	hub_unlag(hub, c);
 	wheel_remove(&c->timer);
+	tally_add(&hub->stats.closes, code, "");
 	if (c->conn != NULL) /* else it is not open yet, and closed when it is */
 		hub->ops.close(c->conn, code, reason);
 }

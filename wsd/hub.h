@@ -17,6 +17,8 @@
 #include "wsd/client.h"
 #include "wsd/eventlog.h"
 #include "wsd/group.h"
+#include "wsd/histogram.h"
+#include "wsd/tally.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -54,8 +56,19 @@ struct hub_ops {
 
 struct hub_stats {
 	uint64_t messages_sent; /* frames handed to sockets */
+	uint64_t asides;	/* … that are no events */
 	uint64_t bytes_sent;
-	uint64_t events; /* entered the log */
+	uint64_t events;	   /* entered the log */
+	struct histogram delivery; /* from there to the end of the flush, µs */
+	struct tally closes;	   /* by close code */
+};
+
+/* What holds at the moment of asking. */
+struct hub_gauges {
+	uint64_t clients, users;
+	uint64_t lagging, behind, most_behind; /* clients; events, in all and at most */
+	uint64_t log_events, log_bytes;
+	int64_t log_span_us; /* the age of the oldest event in memory; 0: none is */
 };
 
 struct hub;
@@ -70,6 +83,7 @@ void hub_free(struct hub **hub);
 struct clients *hub_clients(struct hub *hub);
 struct grouping *hub_grouping(struct hub *hub);
 const struct hub_stats *hub_stats(const struct hub *hub);
+void hub_gauges_read(const struct hub *hub, struct hub_gauges *g);
 const char *hub_epoch(const struct hub *hub);
 
 /* The newest event that the hub knows. */

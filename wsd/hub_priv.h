@@ -42,6 +42,8 @@ struct hub {
 	struct eventlog log;
 	uint64_t flushed; /* position of all live clients */
 	size_t unflushed; /* bytes of the log behind it */
+	int64_t batch_at; /* when the first of what is not flushed came, µs; 0: unknown */
+	uint64_t batch;	  /* how many events are not flushed */
 	uint64_t number;  /* of the next frame that is no event */
 	uint64_t stamp;	  /* of the last slice */
 	struct clients clients;

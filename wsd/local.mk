@@ -11,16 +11,21 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/daemon.c %D%/daemon.h \
 	%D%/deliver.c %D%/hub.c %D%/hub.h %D%/hub_priv.h \
 	%D%/eventlog.c %D%/eventlog.h \
+	%D%/exposition.c %D%/exposition.h \
 	%D%/feed.c %D%/feed.h \
 	%D%/frame.c %D%/frame.h \
+	%D%/gauges.c %D%/gauges.h \
 	%D%/group.c %D%/group.h \
 	%D%/handshake.c %D%/handshake.h \
+	%D%/histogram.c %D%/histogram.h \
 	%D%/history.c %D%/history.h \
+	%D%/hub_gauges.c \
 	%D%/inbound.c %D%/inbound.h \
 	%D%/instance.c %D%/instance.h \
 	%D%/lineage.c %D%/lineage.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/metrics.c %D%/metrics.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/place.c %D%/place.h \
 	%D%/pace.c %D%/pace.h \
@@ -29,6 +34,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/server.c %D%/server.h \
 	%D%/session.c %D%/session.h \
 	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
+	%D%/tally.c %D%/tally.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/watch.c %D%/watch.h \
 	%D%/wheel.c %D%/wheel.h

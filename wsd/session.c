@@ -364,8 +364,10 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 }
 
 static void
-log_refusal(const struct server_request *r, const struct handshake *h, const struct api_error *e)
+tell_refusal(struct sessions *s, const struct server_request *r, const struct handshake *h,
+	const struct api_error *e)
 {
+	tally_add(&s->setup.metrics->refusals, e->code, e->error != NULL ? e->error : "other");
 	log_info("refused", "status=%d remote_addr=%s path=%.100s reason=\"%s\"", e->code,
 		h->remote_addr[0] != '\0' ? h->remote_addr : r->peer, r->path, e->message);
 }
@@ -381,7 +383,7 @@ on_request(void *arg, const struct server_request *r, struct api_error *e, void 
 
 	if (s->setup.store == NULL || !handshake_check(&h, r, &rules, e)) {
 		if (s->setup.store != NULL)
-			log_refusal(r, &h, e);
+			tell_refusal(s, r, &h, e);
 		else
 			api_error_fail(e, 503, "draining", "daemon", "the daemon is shutting down");
 		return false;
@@ -392,9 +394,11 @@ on_request(void *arg, const struct server_request *r, struct api_error *e, void 
 			api_error_fail(e, 503, "out_of_memory", "daemon", "out of memory");
 	}
 	if (c == NULL)
-		log_refusal(r, &h, e);
+		tell_refusal(s, r, &h, e);
 	if (c == NULL && h.ticket[0] != '\0') /* it was not used */
 		tickets_release(s->tickets, h.ticket);
+	if (c != NULL)
+		s->setup.metrics->connections++;
 	handshake_free(&h);
 	*user = c;
 	return c != NULL;
@@ -500,6 +504,7 @@ on_message(void *arg, void *user, const char *text, size_t len)
 	struct sessions *s = arg;
 	struct client *c = user;
 
+	s->setup.metrics->received++;
 	if (floods(s, c))
 		hub_close(s->hub, c, CLOSE_POLICY, "too many messages");
 	else if (c->state == CLIENT_JOINING)
@@ -618,6 +623,8 @@ on_joined(void *arg, struct store_op *op)
 		log_debug("client_joined", "client_id=%s user_id=%s remote_addr=%s", id,
 			c->user->user_id, op->u.join.remote_addr);
 		schedule(s, c);
+		s->setup.metrics->resumed += op->u.join.resumed == RESUME_OK;
+		s->setup.metrics->resume_failed += reason != NULL;
 		hub_welcome(s->hub, c, &op->u.join.types, op->u.join.start_seq,
 			op->u.join.resumed == RESUME_OK, reason);
 		answer_early(s, c);

@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "wsd/feed.h"
 #include "wsd/hub.h"
+#include "wsd/metrics.h"
 #include "wsd/server.h"
 #include "wsd/store.h"
 
@@ -20,7 +21,8 @@ struct session_setup {
 	const struct conf *conf;
 	struct hub *hub;
 	struct store *store;
-	sqlite3 *db; /* for reading, in the service loop */
+	struct metrics *metrics; /* is counted in */
+	sqlite3 *db;		 /* for reading, in the service loop */
 	/* Makes sure that the feed has handed on every event up to seq. */
 	void (*catch_up)(void *arg, uint64_t seq);
 	/* Something that the feed was waiting for has happened. */

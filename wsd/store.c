@@ -38,6 +38,7 @@ struct store {
 	struct queue waiting, completed;
 	int64_t waiting_since; /* monotonic µs, 0: nothing waits */
 	enum evh_rc health;
+	struct store_figures figures;
 	bool stopping;
 	int64_t stop_at; /* monotonic µs: give up */
 };
@@ -120,14 +121,18 @@ queue_append(struct queue *to, struct queue *from)
 	queue_init(from);
 }
 
-/* Moves what one transaction takes. */
-static void
+/* Moves what one transaction takes; returns how many that are. */
+static size_t
 queue_take(struct queue *to, struct queue *from)
 {
+	size_t count = 0;
+
 	for (int weight = 0; from->head != NULL && weight < BATCH_WEIGHT;) {
 		weight += from->head->kind == STORE_PUBLISH ? 1 : WEIGHT_OF_ROWS;
 		queue_push(to, queue_pop(from));
+		count++;
 	}
+	return count;
 }
 
 /* Another writer has the lock: ask again soon, whoever it is. */
@@ -215,6 +220,18 @@ set_health(struct store *s, enum evh_rc rc)
 	s->health = rc;
 }
 
+/* Counts one transaction.  Called with the lock. */
+static void
+count_batch(struct store *s, size_t operations, int64_t took, enum evh_rc rc)
+{
+	if (rc == EVH_OK) {
+		histogram_observe(&s->figures.commit, &histogram_time, took > 0 ? (uint64_t)took : 0, 1);
+		histogram_observe(&s->figures.batch, &histogram_size, operations, 1);
+	} else {
+		s->figures.failures++;
+	}
+}
+
 /* Waits for work.  False when it is time to end.  Called with the lock. */
 static bool
 wait_for_work(struct store *s)
@@ -247,12 +264,17 @@ writer(void *arg)
 	queue_init(&batch);
 	(void)pthread_mutex_lock(&s->lock);
 	while (wait_for_work(s)) {
+		size_t taken;
+		int64_t begun;
 		enum evh_rc rc;
 
-		queue_take(&batch, &s->waiting);
+		taken = queue_take(&batch, &s->waiting);
 		(void)pthread_mutex_unlock(&s->lock);
+		begun = clock_mono_us();
 		rc = run_batch(s, &batch);
+		begun = clock_mono_us() - begun;
 		(void)pthread_mutex_lock(&s->lock);
+		count_batch(s, taken, begun, rc);
 		set_health(s, rc);
 		if (rc == EVH_OK) {
 			queue_append(&s->completed, &batch);
@@ -419,6 +441,15 @@ store_health(struct store *s)
 	health = s->health;
 	(void)pthread_mutex_unlock(&s->lock);
 	return transient(health) ? EVH_OK : health;
+}
+
+void
+store_figures(struct store *s, struct store_figures *out)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	*out = s->figures;
+	out->outstanding = s->outstanding;
+	(void)pthread_mutex_unlock(&s->lock);
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "common/event_types.h"
 #include "common/ids.h"
 #include "common/rc.h"
+#include "wsd/histogram.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,6 +101,15 @@ int64_t store_waiting_us(struct store *store);
 
 /* The last result of writing: EVH_OK while the database takes writes. */
 enum evh_rc store_health(struct store *store);
+
+/* What the writer has done so far. */
+struct store_figures {
+	struct histogram commit; /* transactions: how long they took, µs */
+	struct histogram batch;	 /* … and how many operations shared one */
+	uint64_t failures;	 /* transactions that failed */
+	uint64_t outstanding;	 /* operations submitted and not told of */
+};
+void store_figures(struct store *store, struct store_figures *out);
 
 /* True while operations wait or have not been told. */
 bool store_busy(const struct store *store);

@@ -49,6 +49,33 @@ always_the_same_form(void **state)
 }
 
 static void
+parse(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t us;
+	} good[] = {
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "2026-11-23T20:42:11.123456Z", INT64_C(1795466531123456) },
+		{ "2026-11-23T20:42:11.5Z", INT64_C(1795466531500000) },
+		{ "2026-11-23T20:42:11.123456789Z", INT64_C(1795466531123456) },
+		{ "2000-02-29T23:59:59.000Z", INT64_C(951868799000000) },
+	};
+	static const char *const bad[] = { "", "Z", "2026-11-23", "2026-11-23T20:42:11",
+		"2026-11-23 20:42:11Z", "2026-11-23T20:42:11.Z", "2026-11-23T20:42:11.1234567890Z",
+		"2026-11-23T20:42:11.1Zx", "2026-13-23T20:42:11.1Z", "2026-1-2T3:4:5Z" };
+	int64_t us;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(clock_parse(good[i].text, &us));
+		assert_int_equal(us, good[i].us);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(clock_parse(bad[i], &us));
+}
+
+static void
 clocks(void **state)
 {
 	int64_t before = (int64_t)time(NULL) * 1000000, now = clock_now_us(), mono = clock_mono_us();
@@ -69,6 +96,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(format),
 		cmocka_unit_test(always_the_same_form),
+		cmocka_unit_test(parse),
 		cmocka_unit_test(clocks),
 	};
 
