@@ -34,6 +34,7 @@ struct conf {
 	char *base_path;
 	int log_level;	/* enum log_level */
 	int log_format; /* enum conf_log_format */
+	int log_target; /* enum log_target */
 	int64_t max_event_bytes;
 
 	/* evhub-wsd */

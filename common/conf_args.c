@@ -95,12 +95,12 @@ conf_load(struct conf *conf, const struct conf_args *args, const char *program)
 	enum evh_rc rc = load(conf, args, why);
 
 	if (rc != EVH_OK) {
-		log_setup(program, LOG_LEVEL_ERROR, false);
+		log_setup(program, LOG_LEVEL_ERROR, false, LOG_TARGET_AUTO);
 		log_error("configuration_refused", "%s", why);
 		conf_free(conf);
 		return rc;
 	}
 	log_setup(program, args->verbose ? LOG_LEVEL_DEBUG : (enum log_level)conf->log_level,
-		conf->log_format == CONF_LOG_JSON);
+		conf->log_format == CONF_LOG_JSON, (enum log_target)conf->log_target);
 	return EVH_OK;
 }

@@ -39,6 +39,7 @@ static const char *const words_event_loop[] = { "auto", "uv", "ev", "poll", NULL
 static const char *const words_unknown[] = { "reject", "ignore", NULL };
 static const char *const words_level[] = { "error", "warn", "info", "debug", NULL };
 static const char *const words_format[] = { "text", "json", NULL };
+static const char *const words_target[] = { "auto", "stderr", "syslog", "journald", NULL };
 
 const struct conf_option conf_table[] = {
 	STRING(database, "/var/lib/evhub/evhub.db"),
@@ -75,5 +76,6 @@ const struct conf_option conf_table[] = {
 	STRING(tls_key, ""),
 	WORD(log_level, "info", words_level),
 	WORD(log_format, "text", words_format),
+	WORD(log_target, "auto", words_target),
 	{ NULL, CONF_STRING, 0, NULL, 0, 0, NULL },
 };

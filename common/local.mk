@@ -16,6 +16,8 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/json.c %D%/json.h \
 	%D%/json_text.c %D%/json_text.h \
 	%D%/log.c %D%/log.h \
+	%D%/log_format.c %D%/log_format.h \
+	%D%/log_repeat.c %D%/log_repeat.h \
 	%D%/migrations.h \
 	%D%/rc.c %D%/rc.h \
 	%D%/ticket.c %D%/ticket.h

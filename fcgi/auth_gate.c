@@ -9,7 +9,7 @@ auth_gate_enter(struct context *ctx, struct call *call)
 	enum evh_rc rc = auth_check(ctx->auth, r->authorization, r->api_key, &call->who, &call->error);
 
 	if (rc == EVH_DENIED)
-		log_warn("auth_failed", "remote_addr=%s reason=%s", r->remote_addr, call->error.message);
+		log_warn("auth_failed", "remote_addr=%s reason=\"%s\"", r->remote_addr, call->error.message);
 	else if (rc != EVH_OK)
 		context_suspect(ctx, rc);
 	return rc == EVH_OK;

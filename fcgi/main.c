@@ -213,6 +213,7 @@ serve(struct server *s)
 	log_info("stopping", "signal=%d", signo);
 	if (!stop_threads(s)) {
 		log_warn("stopped", "requests were still in hand");
+		log_flush(true);
 		_exit(EXIT_SUCCESS);
 	}
 	log_info("stopped", "%s", "");
@@ -300,5 +301,6 @@ main(int argc, char **argv)
 		status = run_fastcgi(&conf, socket_on_0);
 	conf_arguments_free(&args);
 	conf_free(&conf);
+	log_flush(true);
 	return status;
 }

@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	%D%/integration/test_endpoints.py \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
+	%D%/integration/test_logs.py \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_privilege.py \
 	%D%/integration/test_metrics.py \

@@ -309,6 +309,7 @@ each_second(struct daemon *d)
 		purge_when_due(d);
 	}
 	notify_alive();
+	log_flush(false);
 	d->seconds++;
 }
 
@@ -662,5 +663,6 @@ daemon_run(struct conf *conf, const struct conf_args *args)
 	} while (again);
 	if (rc == EVH_OK)
 		log_info("stopped", "name=%s", conf->name);
+	log_flush(true);
 	return rc == EVH_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

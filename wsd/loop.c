@@ -85,7 +85,7 @@ on_library_log(int level, const char *line)
 
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
-	log_debug("libwebsockets", "level=%d text=\"%.*s\"", level, (int)len, line);
+	log_debug("libwebsockets", "lws_level=%d text=\"%.*s\"", level, (int)len, line);
 }
 
 static void

@@ -15,14 +15,15 @@ reload_conf(struct conf *conf, const struct conf_args *args)
 	struct conf fresh;
 
 	if (conf_load(&fresh, args, "evhub-wsd") != EVH_OK) {
-		log_setup(
-			"evhub-wsd", (enum log_level)conf->log_level, conf->log_format == CONF_LOG_JSON);
+		log_setup("evhub-wsd", (enum log_level)conf->log_level,
+			conf->log_format == CONF_LOG_JSON, (enum log_target)conf->log_target);
 		log_error("reload_refused", "effect=\"the configuration in force stays\"");
 		return;
 	}
 	/* limits and lists that are looked at whenever they are needed */
 	SWAP(conf->log_level, fresh.log_level);
 	SWAP(conf->log_format, fresh.log_format);
+	SWAP(conf->log_target, fresh.log_target);
 	SWAP(conf->max_clients, fresh.max_clients);
 	SWAP(conf->max_clients_per_user, fresh.max_clients_per_user);
 	SWAP(conf->max_messages_per_second, fresh.max_messages_per_second);
