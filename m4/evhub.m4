@@ -20,3 +20,18 @@ AC_DEFUN([EVH_FLAG], [
 		[AC_MSG_RESULT([no])])
 	CFLAGS=$evh_saved_cflags
 ])
+
+# EVH_FUZZER: ends with an error unless the compiler brings libFuzzer.
+AC_DEFUN([EVH_FUZZER], [
+	evh_saved_ldflags=$LDFLAGS
+	LDFLAGS="$LDFLAGS -fsanitize=fuzzer"
+	AC_MSG_CHECKING([whether $CC has libFuzzer])
+	AC_LINK_IFELSE([AC_LANG_SOURCE([int LLVMFuzzerTestOneInput(const unsigned char *data, __SIZE_TYPE__ size);
+		int LLVMFuzzerTestOneInput(const unsigned char *data, __SIZE_TYPE__ size)
+		{ return data != 0 && size > 1 ? 0 : 0; }])],
+		[AC_MSG_RESULT([yes])],
+		[AC_MSG_RESULT([no])
+		 AC_MSG_ERROR([--enable-fuzzers needs CC=clang with libFuzzer
+  On Debian:  apt install clang libclang-rt-14-dev])])
+	LDFLAGS=$evh_saved_ldflags
+])

@@ -54,3 +54,4 @@ check-integration: all
 include tests/unit/local.mk
 include tests/faults/local.mk
 include tests/bench/local.mk
+include tests/fuzz/local.mk

@@ -240,9 +240,10 @@ list_valid(const struct grouping *types, char *out, size_t size)
 static void
 unknown_type(const struct grouping *types, const char *item, size_t len, struct api_error *e)
 {
-	char valid[768];
+	char valid[768] = "";
 
-	list_valid(types, valid, sizeof(valid));
+	if (e->count < API_ERROR_STACK_MAX) /* the others are only counted */
+		list_valid(types, valid, sizeof(valid));
 	api_error_set(e, 400, "unknown event type");
 	api_error_push(e, 400, "unknown_event_type", "event_types",
 		"\"%.*s\" is no event type; valid: %s", (int)(len > 64 ? 64 : len), item, valid);

@@ -1,0 +1,86 @@
+/* X-Forwarded-For and the networks of trusted_proxies, and the Origin header.
+ * Lines: the peer, the header, the origin, the host, then one network each. */
+
+#include "tests/fuzz/fuzz.h"
+#include "wsd/handshake.h"
+#include "wsd/remote_addr.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NETWORKS_MAX 8
+
+static bool
+is_address(const char *text)
+{
+	uint8_t bytes[16];
+
+	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* The result is the peer, or an address that stands in the header. */
+static void
+check_forwarded(const char *peer, const char *header, const struct conf_list *trusted)
+{
+	char out[REMOTE_ADDR_BYTES], again[REMOTE_ADDR_BYTES];
+
+	remote_addr_pick(peer, header, trusted, out);
+	FUZZ_CHECK(memchr(out, '\0', sizeof(out)) != NULL);
+	if (strncmp(out, peer, sizeof(out) - 1) != 0) {
+		FUZZ_CHECK(is_address(out));
+		FUZZ_CHECK(header != NULL && strstr(header, out) != NULL);
+	}
+	remote_addr_pick(peer, header, trusted, again);
+	FUZZ_CHECK(strcmp(out, again) == 0);
+	remote_addr_pick("192.0.2.77", header, trusted, out);
+	if (trusted->count == 0) /* loopback and Unix sockets: it is not one of them */
+		FUZZ_CHECK(strcmp(out, "192.0.2.77") == 0);
+}
+
+static void
+check_origin(const char *origin, const char *host)
+{
+	char *one = (char *)(uintptr_t)origin;
+	struct conf_list none = { NULL, 0 }, listed = { &one, 1 };
+
+	FUZZ_CHECK(handshake_origin_allowed(origin, host, &listed));
+	FUZZ_CHECK(!handshake_origin_allowed(origin, NULL, &none));
+	if (handshake_origin_allowed(origin, host, &none)) {
+		FUZZ_CHECK(strncasecmp(origin, "http://", 7) == 0 ||
+			strncasecmp(origin, "https://", 8) == 0);
+		/* nothing but a port may stand in one that is not in the other */
+		FUZZ_CHECK(strchr(origin, ' ') == NULL || strchr(host, ' ') != NULL);
+	}
+	(void)handshake_origin_allowed("https://example.org", host, &none);
+	(void)handshake_origin_allowed(origin, "example.org:443", &none);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { (const char *)data, size };
+	char *lines[4], *networks[NETWORKS_MAX];
+	struct conf_list trusted = { networks, 0 }, none = { NULL, 0 };
+	char *line;
+
+	for (int i = 0; i < 4; i++) {
+		lines[i] = fuzz_line(&in);
+		if (lines[i] == NULL)
+			lines[i] = calloc(1, 1);
+	}
+	while (trusted.count < NETWORKS_MAX && (line = fuzz_line(&in)) != NULL) {
+		(void)remote_addr_valid_network(line);
+		networks[trusted.count++] = line;
+	}
+	check_forwarded(is_address(lines[0]) ? lines[0] : "unix", lines[1], &trusted);
+	check_forwarded("127.0.0.1", lines[1], &none);
+	check_forwarded("::1", NULL, &none);
+	check_origin(lines[2], lines[3]);
+	for (int i = 0; i < 4; i++)
+		free(lines[i]);
+	for (size_t i = 0; i < trusted.count; i++)
+		free(networks[i]);
+	return 0;
+}
