@@ -33,7 +33,9 @@ EXTRA_DIST += \
 	%D%/integration/test_metrics.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
+	%D%/integration/rawws.py \
 	%D%/integration/test_resume.py \
+	%D%/integration/test_rfc6455.py \
 	%D%/integration/test_sql_control.py \
 	%D%/integration/test_subscribe.py \
 	%D%/integration/test_tickets.py \

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 %C%_libevhub_wsd_a_SOURCES = \
 	%D%/catalog.c %D%/catalog.h \
 	%D%/client.c %D%/client.h \
+	%D%/close_code.c %D%/close_code.h \
 	%D%/control.c %D%/control.h %D%/control_ops.c %D%/control_priv.h \
 	%D%/control_request.c %D%/control_request.h \
 	%D%/control_users.c %D%/control_users.h \

@@ -163,8 +163,7 @@ create(struct loop *l, unsigned fds)
 	if (lent == NULL && l->kind != CONF_LOOP_POLL)
 		return EVH_NOMEM;
 	memset(&info, 0, sizeof(info));
-	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8 |
-		LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
 	if (l->kind == CONF_LOOP_UV || l->kind == CONF_LOOP_AUTO)
 		info.options |= LWS_SERVER_OPTION_LIBUV;
 	else if (l->kind == CONF_LOOP_EV)

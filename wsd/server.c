@@ -1,6 +1,7 @@
 #include "wsd/server.h"
 
 #include "common/log.h"
+#include "wsd/close_code.h"
 #include "wsd/frame.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
@@ -46,6 +47,7 @@ struct server {
 	size_t listener_count;
 	struct buf addresses;
 	size_t max_message;
+	bool stopped;	    /* accepts no more: the end is near */
 	int spare_fd;	    /* given up to refuse somebody when there are no descriptors left */
 	struct buf scratch; /* header values of the request being looked at */
 };
@@ -328,6 +330,17 @@ violation(struct server_conn *conn, uint16_t code, const char *reason)
 	conn->server->handlers.violation(conn->server->handlers.arg, conn->user, code, reason);
 }
 
+/* A whole message.  It is checked here and not by the library, which would
+ * hang up on what it does not like. */
+static void
+on_message(struct server_conn *conn, const char *text, size_t len)
+{
+	if (buf_utf8_valid(text, len) == len)
+		conn->server->handlers.message(conn->server->handlers.arg, conn->user, text, len);
+	else
+		violation(conn, CLOSE_NOT_UTF8, "the message is not UTF-8");
+}
+
 static void
 on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t len)
 {
@@ -342,12 +355,12 @@ on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t 
 		violation(conn, CLOSE_UNSUPPORTED, "binary messages are not supported");
 		return;
 	}
-	if (conn->part_len + len > s->max_message) {
+	if (conn->part_len + len + lws_remaining_packet_payload(wsi) > s->max_message) {
 		violation(conn, CLOSE_TOO_BIG, "message longer than max_message_bytes");
 		return;
 	}
 	if (last && conn->part == NULL) {
-		s->handlers.message(s->handlers.arg, conn->user, bytes, len);
+		on_message(conn, bytes, len);
 		return;
 	}
 	whole = realloc(conn->part, conn->part_len + len + 1);
@@ -364,8 +377,86 @@ on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t 
 	conn->part = NULL;
 	len = conn->part_len;
 	conn->part_len = 0;
-	s->handlers.message(s->handlers.arg, conn->user, whole, len);
+	on_message(conn, whole, len);
 	free(whole);
+}
+
+/* Writes all, past the library's framing, but through its buffer.  A raw write
+ * does not change the bytes. */
+static void
+queue(struct server_conn *conn, const uint8_t *bytes, size_t len)
+{
+	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) >= 0)
+		return;
+	conn->closing = true;
+	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+}
+
+/* Closing.  The frame is written here and not by lws_close_reason, because the
+ * library as Debian builds it (4.1.6 with libuv) hangs up instead of sending
+ * the frame: it closes a second time on purpose, to test itself.  code 0: a
+ * frame without a code. */
+static void
+write_close(struct server_conn *conn, uint16_t code, const char *reason)
+{
+	uint8_t frame[FRAME_HEADER_MAX + 2 + CLOSE_REASON_BYTES];
+	size_t len = reason != NULL ? strnlen(reason, CLOSE_REASON_BYTES - 1) : 0,
+	       n = frame_header(frame, FRAME_CLOSE, code != 0 ? 2 + len : 0);
+
+	if (code != 0) {
+		frame[n++] = (uint8_t)(code >> 8);
+		frame[n++] = (uint8_t)code;
+		if (len > 0)
+			memcpy(frame + n, reason, len);
+		n += len;
+	}
+	queue(conn, frame, n);
+}
+
+/* What has come and is not going to be read: closing a socket with unread
+ * bytes resets the connection, and the peer may lose our close frame. */
+static void
+discard_input(const struct server_conn *conn)
+{
+	char scratch[4096];
+
+	for (int i = 0; i < 64; i++)
+		if (recv(conn->fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
+			return;
+}
+
+/* The client closes: it is answered, and then the library hangs up.  What is
+ * wrong with its frame decides the code. */
+static int
+on_peer_close(struct server_conn *conn, const char *payload, size_t len)
+{
+	if (!conn->closing) /* else this is the answer to ours */
+		write_close(conn, close_code_answer(payload, len), NULL);
+	conn->closing = true;
+	discard_input(conn);
+	return -1;
+}
+
+/* The library gives a connection up without being asked: the peer is gone, has
+ * broken the rules of framing, or the daemon ends.  It would send a close frame
+ * for some of that, and forget it if more comes from the peer before it can;
+ * behind the end of what we send it cannot. */
+static void
+on_given_up(struct server_conn *conn)
+{
+	char c;
+
+	if (conn->closing || lws_partial_buffered(conn->wsi))
+		return;
+	if (lws_get_close_length(conn->wsi) == 0 && recv(conn->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		return; /* the library has nothing against the peer, who has hung up */
+	if (conn->server->stopped)
+		write_close(conn, CLOSE_GOING_AWAY, "the daemon ends");
+	else
+		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
+	conn->closing = true;
+	(void)shutdown(conn->fd, SHUT_WR);
+	discard_input(conn);
 }
 
 /* Connections */
@@ -399,6 +490,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *
 		free(conn->peer);
 		conn->peer = NULL;
 		conn->wsi = wsi;
+		lws_set_wsi_user(wsi, conn); /* without, the library does not say that it gives up */
 		conn->server->handlers.opened(conn->server->handlers.arg, conn->user, conn);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
@@ -413,8 +505,10 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *
 			conn->server->handlers.writable(conn->server->handlers.arg, conn->user);
 		return 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		/* the answer to ours ends it; to theirs the library answers */
-		return conn->closing ? -1 : 0;
+		return on_peer_close(conn, in, len);
+	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+		on_given_up(conn);
+		return 0;
 	case LWS_CALLBACK_CLOSED:
 		on_gone(conn);
 		return 0;
@@ -589,6 +683,7 @@ server_addresses(const struct server *server)
 void
 server_stop_listening(struct server *s)
 {
+	s->stopped = true;
 	for (size_t i = 0; i < s->listener_count; i++) {
 		loop_unwatch(&s->listeners[i]);
 		free(s->listening[i]);
@@ -660,15 +755,10 @@ server_want_writable(void *arg)
 		(void)lws_callback_on_writable(conn->wsi);
 }
 
-/* The close frame is written here and not by lws_close_reason, because the
- * library as Debian builds it (4.1.6 with libuv) hangs up instead of sending
- * the frame: it closes a second time on purpose, to test itself. */
 void
 server_close(void *arg, uint16_t code, const char *reason)
 {
 	struct server_conn *conn = arg;
-	uint8_t frame[FRAME_HEADER_MAX + 2 + CLOSE_REASON_BYTES];
-	size_t len = reason != NULL ? strnlen(reason, CLOSE_REASON_BYTES - 1) : 0, n;
 
 	if (conn->closing)
 		return;
@@ -677,12 +767,7 @@ server_close(void *arg, uint16_t code, const char *reason)
 		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 		return;
 	}
-	n = frame_header(frame, FRAME_CLOSE, 2 + len);
-	frame[n++] = (uint8_t)(code >> 8);
-	frame[n++] = (uint8_t)code;
-	if (len > 0)
-		memcpy(frame + n, reason, len);
-	server_queue(conn, frame, n + len);
+	write_close(conn, code, reason);
 	if (conn->closing)
 		return; /* it is dead */
 	conn->closing = true;

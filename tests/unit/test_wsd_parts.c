@@ -2,9 +2,11 @@
  * origins, and what clients say. */
 
 #include "wsd/client.h"
+#include "wsd/close_code.h"
 #include "wsd/frame.h"
 #include "wsd/group.h"
 #include "wsd/handshake.h"
+#include "wsd/hub.h"
 #include "wsd/inbound.h"
 #include "wsd/pace.h"
 #include "wsd/remote_addr.h"
@@ -42,6 +44,29 @@ test_frame_header_lengths(void **state)
 		if (cases[i].header > 2)
 			assert_int_equal(len, cases[i].len);
 	}
+}
+
+static void
+test_close_codes(void **state)
+{
+	/* RFC 6455 section 7.4 */
+	static const struct {
+		const char *payload;
+		size_t len;
+		uint16_t answer;
+	} cases[] = { { NULL, 0, 0 }, { "\x03", 1, CLOSE_PROTOCOL }, { "\x03\xe8", 2, 1000 },
+		{ "\x03\xe8"
+		  "Bye",
+			5, 1000 },
+		{ "\x03\xe8\xe2\x98\x83", 5, 1000 }, { "\x03\xe8\xe2\x98", 4, CLOSE_NOT_UTF8 },
+		{ "\x03\xec", 2, CLOSE_PROTOCOL }, { "\x03\xef", 2, 1007 }, { "\x03\xf6", 2, 1014 },
+		{ "\x03\xf7", 2, CLOSE_PROTOCOL }, { "\x0b\xb7", 2, CLOSE_PROTOCOL },
+		{ "\x0b\xb8", 2, 3000 }, { "\x13\x87", 2, 4999 }, { "\x13\x88", 2, CLOSE_PROTOCOL },
+		{ "\0\0", 2, CLOSE_PROTOCOL } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(close_code_answer(cases[i].payload, cases[i].len), cases[i].answer);
 }
 
 static void
@@ -300,6 +325,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frame_header_lengths),
+		cmocka_unit_test(test_close_codes),
 		cmocka_unit_test(test_message_members_in_order),
 		cmocka_unit_test(test_wheel_fires_each_once_when_due),
 		cmocka_unit_test(test_groups_are_shared_and_freed),
