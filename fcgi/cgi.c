@@ -2,6 +2,7 @@
 
 #include "fcgi/context.h"
 #include "fcgi/service.h"
+#include "fcgi/writer.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -80,10 +81,12 @@ cgi_serve(const struct conf *conf)
 	const struct request_input input = { .read = read_input, .arg = &left };
 	struct response response = RESPONSE_INIT;
 	struct request request;
+	struct writer writer;
 	struct context ctx;
 	bool written;
 
-	context_init(&ctx, conf);
+	writer_init(&writer, conf);
+	context_init(&ctx, conf, &writer);
 	request_init(&request, environ, input);
 	service_handle(&ctx, &request, &response);
 	request_drain(&request);
@@ -91,6 +94,7 @@ cgi_serve(const struct conf *conf)
 	request_free(&request);
 	response_free(&response);
 	context_free(&ctx);
+	writer_free(&writer);
 	return written;
 }
 

@@ -12,6 +12,9 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
+	[STATEMENT_SAVEPOINT] = "SAVEPOINT job",
+	[STATEMENT_TAKE_BACK] = "ROLLBACK TO job",
+	[STATEMENT_RELEASE] = "RELEASE job",
 	[STATEMENT_PROBE] = "SELECT seq FROM v_event_head",
 	[STATEMENT_CLIENT] = "SELECT c.user_id, c.daemon, d.control_socket"
 			     " FROM client c LEFT JOIN daemon d ON d.name = c.daemon WHERE c.id = ?1",
@@ -41,10 +44,11 @@ static const char *const sql[STATEMENT_COUNT] = {
 };
 
 void
-context_init(struct context *ctx, const struct conf *conf)
+context_init(struct context *ctx, const struct conf *conf, struct writer *writer)
 {
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->conf = conf;
+	ctx->writer = writer;
 	daemon_links_init(&ctx->links);
 }
 
@@ -97,31 +101,39 @@ open_database(struct context *ctx)
 	return rc;
 }
 
+enum evh_rc
+context_ready(struct context *ctx)
+{
+	if (ctx->db != NULL && (ctx->suspect || db_moved(ctx->db)))
+		close_database(ctx);
+	return ctx->db != NULL ? EVH_OK : open_database(ctx);
+}
+
 bool
 context_open(struct context *ctx, struct api_error *e)
 {
-	enum evh_rc rc;
+	enum evh_rc rc = context_ready(ctx);
 
-	if (ctx->db != NULL && (ctx->suspect || db_moved(ctx->db)))
-		close_database(ctx);
-	if (ctx->db != NULL)
-		return true;
-	rc = open_database(ctx);
 	if (rc != EVH_OK)
 		context_fault(ctx, rc, e);
 	return rc == EVH_OK;
 }
 
 void
-context_rest(struct context *ctx)
+context_reset(struct context *ctx)
 {
-	if (ctx->db == NULL)
-		return;
-	for (int i = 0; i < STATEMENT_COUNT; i++) {
+	for (int i = 0; ctx->db != NULL && i < STATEMENT_COUNT; i++) {
 		(void)sqlite3_reset(ctx->statements[i]);
 		(void)sqlite3_clear_bindings(ctx->statements[i]);
 	}
-	context_rollback(ctx);
+}
+
+void
+context_rest(struct context *ctx)
+{
+	context_reset(ctx);
+	if (ctx->db != NULL)
+		context_rollback(ctx);
 }
 
 sqlite3_stmt *
@@ -147,39 +159,19 @@ context_step(struct context *ctx, sqlite3_stmt *statement, bool *row)
 	return db_rc(step);
 }
 
-bool
-context_begin(struct context *ctx, struct api_error *e)
+enum evh_rc
+context_run(struct context *ctx, enum statement which)
 {
 	bool row;
-	enum evh_rc rc = context_step(ctx, context_statement(ctx, STATEMENT_BEGIN), &row);
 
-	if (rc != EVH_OK)
-		context_fault(ctx, rc, e);
-	return rc == EVH_OK;
-}
-
-bool
-context_commit(struct context *ctx, struct api_error *e)
-{
-	bool row;
-	enum evh_rc rc = context_step(ctx, context_statement(ctx, STATEMENT_COMMIT), &row);
-
-	if (rc == EVH_OK && db_moved(ctx->db))
-		rc = EVH_NOT_FOUND; /* it went into a file that is no longer there */
-	if (rc != EVH_OK) {
-		context_fault(ctx, rc, e);
-		context_rollback(ctx);
-	}
-	return rc == EVH_OK;
+	return context_step(ctx, ctx->statements[which], &row);
 }
 
 void
 context_rollback(struct context *ctx)
 {
-	bool row;
-
 	if (sqlite3_get_autocommit(ctx->db) == 0)
-		(void)context_step(ctx, context_statement(ctx, STATEMENT_ROLLBACK), &row);
+		(void)context_run(ctx, STATEMENT_ROLLBACK);
 }
 
 void

@@ -17,6 +17,8 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+struct writer;
+
 /* How long a statement waits for another writer. */
 #define CONTEXT_BUSY_MS 5000
 
@@ -25,6 +27,9 @@ enum statement {
 	STATEMENT_BEGIN,
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
+	STATEMENT_SAVEPOINT,
+	STATEMENT_TAKE_BACK, /* what was done since the savepoint */
+	STATEMENT_RELEASE,
 	STATEMENT_PROBE,	   /* -> seq of the newest event */
 	STATEMENT_CLIENT,	   /* id -> user_id, daemon, control_socket or NULL */
 	STATEMENT_EVENT_TYPE,	   /* name -> mandatory, persistent */
@@ -45,7 +50,8 @@ enum statement {
 
 struct context {
 	const struct conf *conf;
-	sqlite3 *db; /* NULL while it is not open */
+	struct writer *writer; /* of the process; NULL in its own context */
+	sqlite3 *db;	       /* NULL while it is not open */
 	struct auth *auth;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	char epoch[EVH_EPOCH_TEXT];
@@ -53,14 +59,20 @@ struct context {
 	struct daemon_links links;
 };
 
-/* Opens nothing yet.  conf must outlive ctx. */
-void context_init(struct context *ctx, const struct conf *conf);
+/* Opens nothing yet.  conf and writer must outlive ctx. */
+void context_init(struct context *ctx, const struct conf *conf, struct writer *writer);
 void context_free(struct context *ctx);
 
-/* Makes sure that the database is open.  False with a 503 in e. */
+/* Makes sure that the database is open, and the one that is there now. */
+enum evh_rc context_ready(struct context *ctx);
+
+/* The same.  False with a 503 in e. */
 bool context_open(struct context *ctx, struct api_error *e);
 
-/* Ends every statement and rolls back what was not committed. */
+/* Ends every statement and lets go of what was bound. */
+void context_reset(struct context *ctx);
+
+/* … and rolls back what was not committed. */
 void context_rest(struct context *ctx);
 
 /* The statement, ready to be bound.  What is bound by db_bind_text must live
@@ -71,9 +83,10 @@ sqlite3_stmt *context_statement(struct context *ctx, enum statement which);
  * one the statement has been reset. */
 enum evh_rc context_step(struct context *ctx, sqlite3_stmt *statement, bool *row);
 
-/* Transactions for writing.  False with a 503 in e and none open. */
-bool context_begin(struct context *ctx, struct api_error *e);
-bool context_commit(struct context *ctx, struct api_error *e);
+/* Runs a statement that has nothing to bind and returns no row. */
+enum evh_rc context_run(struct context *ctx, enum statement which);
+
+/* Ends a transaction, if there is one. */
 void context_rollback(struct context *ctx);
 
 /* Turns a database error into a 503 in e.  Nothing has been stored. */

@@ -25,7 +25,7 @@ probe_database(struct context *ctx)
 		return rc;
 	(void)sqlite3_reset(ctx->statements[STATEMENT_PROBE]);
 	(void)sqlite3_busy_timeout(ctx->db, PROBE_BUSY_MS);
-	rc = context_step(ctx, context_statement(ctx, STATEMENT_BEGIN), &row);
+	rc = context_run(ctx, STATEMENT_BEGIN);
 	(void)sqlite3_busy_timeout(ctx->db, CONTEXT_BUSY_MS);
 	if (rc == EVH_OK)
 		context_rollback(ctx);

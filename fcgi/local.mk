@@ -24,7 +24,8 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/stats.c \
 	%D%/subscriptions.c \
 	%D%/ticket.c \
-	%D%/unsubscribe.c
+	%D%/unsubscribe.c \
+	%D%/writer.c %D%/writer.h
 
 %C%_evhub_fcgi_SOURCES = %D%/main.c
 %C%_evhub_fcgi_LDADD = %D%/libevhub-fcgi.a $(COMMON_LIBS) $(FCGI_LIBS)

@@ -18,10 +18,12 @@
 #include "fcgi/context.h"
 #include "fcgi/listener.h"
 #include "fcgi/service.h"
+#include "fcgi/writer.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +32,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What a thread has freed is not given back to the kernel below this size: a
+ * connection drops its cached pages whenever another process has written, and
+ * fills them again with the next request. */
+#define KEEP_BYTES (1024 * 1024)
 
 #define PROGRAM "evhub-fcgi"
 #define SUMMARY "Answers the HTTP requests of evhub, as FastCGI or CGI behind a web server."
@@ -42,6 +49,7 @@
 
 struct server {
 	const struct conf *conf;
+	struct writer writer;
 	struct listener listener;
 	int stop[2];	       /* a pipe; closing the writing end stops the threads */
 	bool finish_backlog;   /* when stopping, serve what has connected to our own path */
@@ -125,7 +133,7 @@ work(void *arg)
 	struct context ctx;
 	FCGX_Request fcgi;
 
-	context_init(&ctx, s->conf);
+	context_init(&ctx, s->conf, &s->writer);
 	(void)context_open(&ctx, &e); /* a failure is logged; requests try again */
 	api_error_free(&e);
 	(void)FCGX_InitRequest(&fcgi, s->listener.fd, 0);
@@ -243,7 +251,9 @@ run_fastcgi(const struct conf *conf, bool inherited)
 		return EXIT_FAILURE;
 	}
 	s.finish_backlog = s.listener.path != NULL;
+	writer_init(&s.writer, conf);
 	status = serve(&s);
+	writer_free(&s.writer);
 	listener_close(&s.listener);
 	free(s.threads);
 	return status;
@@ -272,6 +282,7 @@ main(int argc, char **argv)
 	int status;
 
 	occupy_standard_fds();
+	(void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	(void)umask(007); /* what we create holds events and hashes */
 	(void)FCGX_Init();
 	socket_on_0 = !FCGX_IsCGI();

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "fcgi/daemons.h"
+#include "fcgi/writer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -205,16 +206,16 @@ membership_fault(struct membership *m, struct call *call, int code, const char *
 
 /* The barrier: nobody is told of the change before the daemon has applied it. */
 static bool
-confirm(struct membership *m, struct context *ctx, struct call *call, int64_t change)
+confirm(struct membership *m, struct context *ctx, struct call *call)
 {
 	int64_t deadline = clock_mono_us() + ctx->conf->confirm_timeout * 1000;
 	char why[DAEMON_WHY_BYTES];
-	enum evh_rc rc = daemons_sync(ctx, m->socket, change, deadline, why);
+	enum evh_rc rc = daemons_sync(ctx, m->socket, m->change, deadline, why);
 
 	if (rc == EVH_OK)
 		return true;
 	log_warn("change_unconfirmed", "client_id=%s change=%lld socket=%s reason=\"%s\"", m->client_id,
-		(long long)change, m->socket, why);
+		(long long)m->change, m->socket, why);
 	api_error_free(&call->error);
 	api_error_fail(&call->error, 503, rc == EVH_TIMEOUT ? "daemon_timeout" : "daemon_unavailable",
 		"daemon",
@@ -242,35 +243,27 @@ list_subscriptions(struct membership *m, struct context *ctx, struct buf *out)
 	return rc;
 }
 
-/* Reads what the answer needs while the transaction still holds, and commits. */
-static bool
-commit(struct membership *m, struct context *ctx, struct call *call, struct buf *subscriptions,
-	int64_t *change)
+static enum evh_rc
+read_last_change(struct membership *m, struct context *ctx)
 {
 	sqlite3_stmt *s = context_statement(ctx, STATEMENT_LAST_CHANGE);
 	bool row = false;
-	enum evh_rc rc = list_subscriptions(m, ctx, subscriptions);
+	enum evh_rc rc = context_step(ctx, s, &row);
 
-	if (rc == EVH_OK)
-		rc = context_step(ctx, s, &row);
-	if (rc != EVH_OK) {
-		context_fault(ctx, rc, &call->error);
-		return false;
-	}
-	*change = row ? sqlite3_column_int64(s, 0) : 0;
+	m->change = row ? sqlite3_column_int64(s, 0) : 0;
 	(void)sqlite3_reset(s);
-	return context_commit(ctx, &call->error);
+	return rc;
 }
 
 static void
-answer(struct membership *m, struct call *call, const struct buf *subscriptions)
+answer(struct membership *m, struct call *call)
 {
 	struct buf message = BUF_INIT, *out = &call->response->body;
 
 	buf_printf(&message, "%s: %s", m->words->done, m->done.data);
 	if (m->faults.len > 0)
 		buf_printf(&message, "; %s: %s", m->words->not_done, m->faults.data);
-	if (message.failed || subscriptions->failed) {
+	if (message.failed || m->subscriptions.failed) {
 		buf_free(&message);
 		api_error_fail(&call->error, 503, "out_of_memory", "",
 			"the change is stored and applied, but there was no memory for the answer");
@@ -280,39 +273,13 @@ answer(struct membership *m, struct call *call, const struct buf *subscriptions)
 	buf_puts(out, "{\"code\":200,\"message\":");
 	buf_json_string(out, message.data, message.len);
 	buf_printf(out, ",\"client_id\":\"%s\",\"%s\":[%s],\"subscriptions\":%s", m->client_id,
-		m->words->member, m->done_json.data, subscriptions->data);
+		m->words->member, m->done_json.data, m->subscriptions.data);
 	if (m->faults.len > 0) {
 		buf_puts(out, ",");
 		api_error_stack_json(&call->error, out);
 	}
 	buf_puts(out, "}");
 	buf_free(&message);
-}
-
-/* Commits, waits until the daemon has applied the change, and answers; or
- * takes everything back if nothing was done. */
-static void
-finish(struct membership *m, struct context *ctx, struct call *call)
-{
-	struct buf subscriptions = BUF_INIT;
-	int64_t change = 0;
-
-	if (m->done.failed || m->done_json.failed || m->faults.failed) {
-		context_fault(ctx, EVH_NOMEM, &call->error);
-		return;
-	}
-	if (m->done.len == 0) {
-		api_error_set(&call->error, m->forbidden ? 403 : 400, "%s: %s", m->words->not_done,
-			m->faults.data);
-		return;
-	}
-	if (commit(m, ctx, call, &subscriptions, &change)) {
-		log_info(m->words->member, "user_id=%s client_id=%s event_types=%s", call->who.user_id,
-			m->client_id, m->done.data);
-		if (confirm(m, ctx, call, change))
-			answer(m, call, &subscriptions);
-	}
-	buf_free(&subscriptions);
 }
 
 /* Looks one type up and lets the endpoint change it. */
@@ -338,28 +305,58 @@ change_type(struct membership *m, struct context *ctx, struct call *call,
 	return apply(m, ctx, call, type->name, mandatory);
 }
 
+struct changing {
+	struct membership *m;
+	struct call *call;
+	membership_apply *apply;
+};
+
+/* What happens in the transaction, at the end of which it is known what the
+ * answer needs.  False with a fault if nothing could be done. */
+static bool
+change(void *arg, struct context *ctx)
+{
+	const struct changing *c = arg;
+	struct membership *m = c->m;
+	struct call *call = c->call;
+	enum evh_rc rc;
+
+	if (!find_client(m, ctx, call))
+		return false;
+	rc = read_subscriptions(m, ctx);
+	for (size_t i = 0; rc == EVH_OK && i < m->count; i++)
+		rc = change_type(m, ctx, call, &m->wanted[i], c->apply);
+	if (rc == EVH_OK)
+		rc = list_subscriptions(m, ctx, &m->subscriptions);
+	if (rc == EVH_OK)
+		rc = read_last_change(m, ctx);
+	if (rc == EVH_OK && (m->done.failed || m->done_json.failed || m->faults.failed))
+		rc = EVH_NOMEM;
+	if (rc != EVH_OK)
+		context_fault(ctx, rc, &call->error);
+	else if (m->done.len == 0)
+		api_error_set(&call->error, m->forbidden ? 403 : 400, "%s: %s", m->words->not_done,
+			m->faults.data);
+	return call->error.code == 0;
+}
+
 void
 membership_change(struct context *ctx, struct call *call, const struct membership_words *words,
 	membership_apply *apply)
 {
 	struct membership m;
+	struct changing changing = { &m, call, apply };
 
 	memset(&m, 0, sizeof(m));
 	m.words = words;
-	if (parse(&m, call) && context_begin(ctx, &call->error)) {
-		if (find_client(&m, ctx, call)) {
-			enum evh_rc rc = read_subscriptions(&m, ctx);
-
-			for (size_t i = 0; rc == EVH_OK && i < m.count; i++)
-				rc = change_type(&m, ctx, call, &m.wanted[i], apply);
-			if (rc == EVH_OK)
-				finish(&m, ctx, call);
-			else
-				context_fault(ctx, rc, &call->error);
-		}
-		context_rollback(ctx); /* of what was not committed */
+	if (parse(&m, call) && writer_run(ctx->writer, change, &changing, &call->error)) {
+		log_info(words->member, "user_id=%s client_id=%s event_types=%s", call->who.user_id,
+			m.client_id, m.done.data);
+		if (confirm(&m, ctx, call))
+			answer(&m, call);
 	}
 	event_types_free(&m.have);
+	buf_free(&m.subscriptions);
 	buf_free(&m.done);
 	buf_free(&m.done_json);
 	buf_free(&m.faults);

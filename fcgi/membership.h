@@ -35,6 +35,8 @@ struct membership {
 	size_t count;
 	struct event_types have; /* what the client was subscribed to */
 	char socket[DAEMON_PATH_BYTES];
+	struct buf subscriptions;   /* what it is subscribed to in the end, as JSON */
+	int64_t change;		    /* the last one that the daemon has to apply */
 	struct buf done, done_json; /* the names done: "a, b" and "a","b" */
 	struct buf faults;	    /* "c (not subscribed), d (mandatory)" */
 	bool forbidden;		    /* the code of all of them is 403 */

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "fcgi/daemons.h"
+#include "fcgi/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,30 +143,39 @@ store(struct publish_item *item, struct context *ctx, size_t *fresh)
 	return rc;
 }
 
-bool
-publish_store(struct publish_batch *batch, struct context *ctx, struct call *call)
+struct storing {
+	struct publish_batch *batch;
+	struct call *call;
+};
+
+/* All of the batch that is kept, or nothing. */
+static bool
+store_all(void *arg, struct context *ctx)
 {
-	size_t persistent = 0;
+	const struct storing *s = arg;
+	struct publish_batch *batch = s->batch;
 	enum evh_rc rc = EVH_OK;
 
-	for (size_t i = 0; i < batch->count; i++)
-		persistent += batch->items[i].persistent;
-	if (persistent == 0)
-		return true;
-	if (!context_begin(ctx, &call->error))
-		return false;
 	for (size_t i = 0; rc == EVH_OK && i < batch->count; i++)
 		if (batch->items[i].persistent)
 			rc = store(&batch->items[i], ctx, &batch->fresh);
-	if (rc == EVH_OK)
-		return context_commit(ctx, &call->error);
 	if (rc == EVH_INVALID) /* a rule of the table, which says which */
-		api_error_fail(&call->error, 400, "rejected", "event", "%s; nothing was stored",
+		api_error_fail(&s->call->error, 400, "rejected", "event", "%s; nothing was stored",
 			sqlite3_errmsg(ctx->db));
-	else
-		context_fault(ctx, rc, &call->error);
-	context_rollback(ctx);
-	return false;
+	else if (rc != EVH_OK)
+		context_fault(ctx, rc, &s->call->error);
+	return rc == EVH_OK;
+}
+
+bool
+publish_store(struct publish_batch *batch, struct context *ctx, struct call *call)
+{
+	struct storing storing = { batch, call };
+	size_t persistent = 0;
+
+	for (size_t i = 0; i < batch->count; i++)
+		persistent += batch->items[i].persistent;
+	return persistent == 0 || writer_run(ctx->writer, store_all, &storing, &call->error);
 }
 
 /* Hands one event to every daemon.  One that let the time pass is not waited

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "fcgi/endpoints.h"
+#include "fcgi/writer.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -29,34 +30,30 @@ insert(struct context *ctx, const struct auth_principal *who, const char *hash, 
 	return context_step(ctx, s, &row);
 }
 
-static bool
-store(struct context *ctx, struct call *call, const char *ticket, const char *expires_at)
-{
-	char hash[AUTH_HASH_TEXT];
-	enum evh_rc rc = auth_hash(ticket, hash);
-	bool row;
+struct storing {
+	struct call *call;
+	const char *hash, *expires_at;
+};
 
-	if (rc != EVH_OK) {
-		api_error_fail(&call->error, 503, "out_of_memory", "", "out of memory");
-		return false;
-	}
-	if (!context_begin(ctx, &call->error))
-		return false;
-	rc = context_step(ctx, context_statement(ctx, STATEMENT_TICKETS_EXPIRED), &row);
+static bool
+store(void *arg, struct context *ctx)
+{
+	const struct storing *s = arg;
+	enum evh_rc rc = context_run(ctx, STATEMENT_TICKETS_EXPIRED);
+
 	if (rc == EVH_OK)
-		rc = insert(ctx, &call->who, hash, expires_at);
-	if (rc == EVH_OK)
-		return context_commit(ctx, &call->error);
-	context_fault(ctx, rc, &call->error);
-	context_rollback(ctx);
-	return false;
+		rc = insert(ctx, &s->call->who, s->hash, s->expires_at);
+	if (rc != EVH_OK)
+		context_fault(ctx, rc, &s->call->error);
+	return rc == EVH_OK;
 }
 
 void
 endpoint_ticket(struct context *ctx, struct call *call)
 {
 	int64_t until = clock_now_us() + TICKET_SECONDS * INT64_C(1000000);
-	char ticket[TICKET_TEXT], expires_at[CLOCK_TEXT_BYTES];
+	char ticket[TICKET_TEXT], hash[AUTH_HASH_TEXT], expires_at[CLOCK_TEXT_BYTES];
+	struct storing storing = { call, hash, expires_at };
 
 	if (call->who.expires_at != 0 && call->who.expires_at < until / 1000000)
 		until = call->who.expires_at * 1000000;
@@ -65,7 +62,9 @@ endpoint_ticket(struct context *ctx, struct call *call)
 		api_error_fail(&call->error, 503, "no_randomness", "", "no randomness to be had");
 		return;
 	}
-	if (store(ctx, call, ticket, expires_at)) {
+	if (auth_hash(ticket, hash) != EVH_OK) {
+		api_error_fail(&call->error, 503, "out_of_memory", "", "out of memory");
+	} else if (writer_run(ctx->writer, store, &storing, &call->error)) {
 		log_debug("ticket_issued", "user_id=%s", call->who.user_id);
 		call->response->status = 201;
 		buf_printf(&call->response->body, "{\"ticket\":\"%s\",\"expires_at\":\"%s\"}", ticket,

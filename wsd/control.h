@@ -25,6 +25,8 @@ struct control_setup {
 	/* Applies what others have changed, as far as possible now; *all says
 	 * whether that was everything.  Returns the last change in force. */
 	uint64_t (*sync)(void *arg, bool *all);
+	/* The last change in force, as it is. */
+	uint64_t (*in_force)(void *arg);
 	/* Begins to shut down. */
 	void (*drain)(void *arg);
 	const bool *draining;

@@ -96,7 +96,10 @@ op_sync(struct request *q)
 		control_try_sync(q->reply, q->reply->change, true);
 		return;
 	}
-	n = ctl->setup.sync(ctl->setup.arg, &all);
+	/* many ask at once, and the first has had it applied for the others */
+	n = ctl->setup.in_force(ctl->setup.arg);
+	if (n < q->reply->change)
+		n = ctl->setup.sync(ctl->setup.arg, &all);
 	control_try_sync(q->reply, n, all);
 }
 

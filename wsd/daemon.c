@@ -192,6 +192,14 @@ sync_changes(void *arg, bool *all)
 	return feed_change_seq(d->feed);
 }
 
+static uint64_t
+changes_in_force(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return feed_change_seq(d->feed);
+}
+
 static void
 fetch(void *arg, uint64_t seq)
 {
@@ -556,7 +564,7 @@ make_doors(struct daemon *d, char *why)
 {
 	struct server_handlers handlers = sessions_handlers(d->sessions);
 	struct control_setup setup = { d->conf, d->loop, d->hub, d->store, &d->metrics, sync_changes,
-		told_to_end, &d->draining, d };
+		changes_in_force, told_to_end, &d->draining, d };
 	enum evh_rc rc = control_new(&d->control, &setup, why);
 
 	if (rc == EVH_OK)
