@@ -125,11 +125,19 @@ enum evh_rc
 daemons_hello(struct context *ctx, const char *socket, int64_t deadline, char why[DAEMON_WHY_BYTES])
 {
 	struct buf line = BUF_INIT;
-	struct json_object *answer = NULL;
+	struct json_object *answer = NULL, *v = NULL;
 	enum evh_rc rc;
 
 	buf_puts(&line, "{\"op\":\"hello\"}\n");
 	rc = ask(ctx, socket, &line, deadline, &answer, why);
+	/* it runs, and cannot write: a full disk is seen there first */
+	if (rc == EVH_OK && json_object_object_get_ex(answer, "database", &v) &&
+		json_object_is_type(v, json_type_string) &&
+		strcmp(json_object_get_string(v), evh_rc_name(EVH_OK)) != 0) {
+		(void)snprintf(why, DAEMON_WHY_BYTES, "it cannot write the database: %.60s",
+			json_object_get_string(v));
+		rc = EVH_IO;
+	}
 	json_object_put(answer);
 	buf_free(&line);
 	return rc;

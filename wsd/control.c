@@ -299,6 +299,21 @@ on_connection(void *arg)
 		(void)send(fd, denied, sizeof(denied) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		(void)close(fd);
 	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		/* who waits would wake us for nothing again and again */
+		log_warn("control_not_accepted", "reason=\"%s\"", strerror(errno));
+		loop_pause(ctl->listener, true);
+		ctl->accept_paused = true;
+	}
+}
+
+void
+control_accept_again(struct control *ctl)
+{
+	if (!ctl->accept_paused || ctl->listener == NULL)
+		return;
+	ctl->accept_paused = false;
+	loop_pause(ctl->listener, false);
 }
 
 enum evh_rc

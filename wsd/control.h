@@ -42,6 +42,9 @@ void control_changes_applied(struct control *control);
 /* The end of a turn of the loop: sends the answers that it brought. */
 void control_turn_ends(struct control *control);
 
+/* Accepts again after descriptors had run out.  Once a second. */
+void control_accept_again(struct control *control);
+
 /* Accepts nothing more; what is being answered goes on. */
 void control_stop_listening(struct control *control);
 

@@ -47,6 +47,8 @@ op_hello(struct request *q)
 		",\"name\":\"evhub-wsd\",\"version\":\"" PACKAGE_VERSION
 		"\",\"protocol\":1,\"daemon\":");
 	buf_json_string(&q->reply->text, conf->name, strlen(conf->name));
+	buf_printf(&q->reply->text, ",\"database\":\"%s\"",
+		evh_rc_name(store_health(q->conn->control->setup.store)));
 	finish(q->reply);
 }
 

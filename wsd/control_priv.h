@@ -42,6 +42,7 @@ struct control {
 	struct control_users *users;
 	struct loop_fd *listener;
 	int listen_fd;
+	bool accept_paused;
 	struct control_conn *conns;
 	bool answered;	    /* some of them have been */
 	int64_t started_us; /* monotonic */

@@ -11,8 +11,8 @@
 #include "wsd/loop.h"
 #include "wsd/metrics.h"
 #include "wsd/notify.h"
-#include "wsd/place.h"
 #include "wsd/pace.h"
+#include "wsd/place.h"
 #include "wsd/reload.h"
 #include "wsd/server.h"
 #include "wsd/session.h"
@@ -20,6 +20,7 @@
 #include "wsd/watch.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -39,6 +40,9 @@
 
 /* While writes wait longer than this, µs, what can wait does. */
 #define STORE_SLOW_US INT64_C(1000000)
+
+/* With fewer descriptors libuv aborts and libwebsockets hangs: better to say so. */
+#define FDS_MIN 64
 
 /* What writing may take at the end, ms. */
 #define STORE_GRACE_MS 5000
@@ -306,6 +310,7 @@ each_second(struct daemon *d)
 
 	look_after_place(d);
 	watch_check(d->watch);
+	control_accept_again(d->control);
 	look(d);
 	sessions_write_dirty(d->sessions);
 	if (store_waiting_us(d->store) < STORE_SLOW_US) { /* nothing piles up behind a lock */
@@ -579,6 +584,12 @@ start(struct daemon *d, char *why)
 	enum evh_rc rc;
 
 	raise_descriptor_limit(d->conf, &fds);
+	if (fds < FDS_MIN) {
+		(void)snprintf(why, CONF_WHY_BYTES,
+			"the limit of open files (RLIMIT_NOFILE) is %u, and %d are needed to begin with",
+			fds, FDS_MIN);
+		return EVH_FULL;
+	}
 	rc = store_start(&d->store, d->conf, why); /* creates the database */
 	if (rc == EVH_OK)
 		rc = instance_lock(&d->instance, d->conf, why);

@@ -88,11 +88,14 @@ jump_ahead(sqlite3 *db, const char *boot)
 	rc = write_boot(db, boot);
 	if (rc == EVH_OK)
 		rc = read_head(db, &head);
-	if (rc != EVH_OK || head == 0) /* none was ever given */
+	if (rc != EVH_OK || (head == 0 && before[0] == '\0')) /* a new database */
 		return rc;
 	log_info("numbers_jump", "head=%" PRIu64 " by=" JUMP " reason=\"first start since the boot\"",
 		head);
-	return db_exec(db, "UPDATE sqlite_sequence SET seq = seq + " JUMP " WHERE name = 'event'");
+	return db_exec(db,
+		"INSERT INTO sqlite_sequence(name, seq) SELECT 'event', 0"
+		" WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'event');"
+		"UPDATE sqlite_sequence SET seq = seq + " JUMP " WHERE name = 'event'");
 }
 
 /* False if nothing, or nothing sensible, was remembered. */

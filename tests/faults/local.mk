@@ -8,11 +8,17 @@ EXTRA_DIST += \
 	%D%/followers.py \
 	%D%/ledger.py \
 	%D%/pytest.ini \
+	%D%/shim_clock.c \
+	%D%/shim_disk.c \
+	%D%/shims.py \
 	%D%/sizes.py \
 	%D%/sql_publisher.py \
+	%D%/test_clock.py \
 	%D%/test_database.py \
 	%D%/test_kill.py \
 	%D%/test_ledger.py \
+	%D%/test_powercut.py \
+	%D%/test_resources.py \
 	%D%/world.py
 
 FAULTS = quick

@@ -33,7 +33,7 @@ def test_kill_at_random_moments(make_world, figure):
         elif what < 0.8:
             counts["evhub-fcgi"] += 1
             world.kill_fcgi()
-            world.hub.start_fcgi()
+            world.start_fcgi()
         else:
             counts["publisher"] += 1
             world.kill_sql()

@@ -43,7 +43,7 @@ class World:
             self.hub.event_type(name)
         self.has_fcgi = fcgi
         if fcgi:
-            self.hub.start_fcgi()
+            self.start_fcgi()
         self.who = self.hub.credential(scopes="subscribe publish admin")
         self.ledger = ledger.Ledger(self.hub.directory)
         self.ending = threading.Event()
@@ -64,6 +64,10 @@ class World:
     def start_wsd(self, **kwargs):
         with procs.preloaded(self.preload):
             return self.hub.start_wsd(**kwargs)
+
+    def start_fcgi(self):
+        with procs.preloaded(self.preload):
+            return self.hub.start_fcgi()
 
     def kill_wsd(self):
         self.hub.wsd.kill()
@@ -117,9 +121,10 @@ class World:
         if not os.path.exists(script):
             with open(os.path.join(HERE, "sql_publisher.py")) as f, open(script, "w") as out:
                 out.write(f.read())
-        self.sql_process = procs.Process(
-            name, [sys.executable, script, self.hub.database, path, name, str(self.rate),
-                   str(self.seed + self.sql_runs), *TYPES], os.path.join(self.hub.directory, name + ".out"))
+        with procs.preloaded(self.preload):
+            self.sql_process = procs.Process(
+                name, [sys.executable, script, self.hub.database, path, name, str(self.rate),
+                       str(self.seed + self.sql_runs), *TYPES], os.path.join(self.hub.directory, name + ".out"))
         return self.sql_process
 
     def kill_sql(self):

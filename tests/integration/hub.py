@@ -101,6 +101,7 @@ class Hub:
             "drain_timeout": "2s",
         }
         self.conf.update(conf)
+        self.database = self.conf["database"]
         self.write_conf()
         self._numbers = 0
 
