@@ -7,6 +7,7 @@
 #include "common/json.h"
 #include "fcgi/context.h"
 #include "fcgi/service.h"
+#include "fcgi/writer.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 static struct conf conf;
 static struct context ctx;
+static struct writer writer;
 
 static void
 exec(sqlite3 *db, const char *sql)
@@ -74,10 +76,13 @@ set_up(void)
 	(void)snprintf(override, sizeof(override), "database=%s/evhub.db", fuzz_directory());
 	FUZZ_CHECK(conf_override(&conf, override, why) == EVH_OK);
 	fill(conf.database);
-	log_setup("fuzz", LOG_LEVEL_ERROR, false);
-	context_init(&ctx, &conf);
+	log_setup("fuzz", LOG_LEVEL_ERROR, false, LOG_TARGET_STDERR);
+	writer_init(&writer, &conf);
+	context_init(&ctx, &conf, &writer);
 	FUZZ_CHECK(context_open(&ctx, &e));
+	FUZZ_CHECK(context_open(&writer.ctx, &e));
 	exec(ctx.db, "PRAGMA synchronous = OFF");
+	exec(writer.ctx.db, "PRAGMA synchronous = OFF");
 }
 
 static size_t
@@ -110,14 +115,20 @@ check_response(const struct response *r)
 			json_member(text, "code").at != NULL && json_member(text, "message").at != NULL);
 		FUZZ_CHECK(json_member(text, "stack").at != NULL);
 	}
-	FUZZ_CHECK(sqlite3_get_autocommit(ctx.db) != 0);
+	FUZZ_CHECK(sqlite3_get_autocommit(ctx.db) != 0 && sqlite3_get_autocommit(writer.ctx.db) != 0);
+}
+
+static int
+changes(void)
+{
+	return sqlite3_total_changes(ctx.db) + sqlite3_total_changes(writer.ctx.db);
 }
 
 /* As it was before. */
 static void
 restore(int changes_before)
 {
-	if (sqlite3_total_changes(ctx.db) == changes_before)
+	if (changes() == changes_before)
 		return;
 	exec(ctx.db,
 		"DELETE FROM event; DELETE FROM change; DELETE FROM ticket;"
@@ -137,7 +148,7 @@ ask(const char *endpoint, char who, struct fuzz_input *body)
 		(char *)(uintptr_t) "CONTENT_TYPE=application/json", NULL };
 	struct response response = RESPONSE_INIT;
 	struct request request;
-	int before = sqlite3_total_changes(ctx.db);
+	int before = changes();
 	size_t size = body->left;
 
 	(void)snprintf(uri, sizeof(uri), "REQUEST_URI=/api/v1/ws/%.40s", endpoint);

@@ -59,10 +59,8 @@ TESTS += $(UNIT_TESTS)
 %C%_test_ticket_LDADD = $(UNIT_LIBS)
 
 # Of evhub-wsd.
-WSD_TESTS = %D%/test_hub %D%/test_wsd_parts
-WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
 WSD_TESTS = %D%/test_hub %D%/test_metrics %D%/test_wsd_parts
-WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev $(SYSTEMD_LIBS)
+WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
 
 check_PROGRAMS += $(WSD_TESTS)
 TESTS += $(WSD_TESTS)
