@@ -192,9 +192,8 @@ well_formed(const char *secret)
 	return true;
 }
 
-/* The token of "Bearer <token>" (RFC 6750 section 2.1), NULL for another scheme. */
-static const char *
-bearer_token(const char *authorization)
+const char *
+auth_bearer(const char *authorization)
 {
 	authorization += strspn(authorization, " ");
 	if (strncasecmp(authorization, "Bearer ", 7) != 0)
@@ -230,6 +229,14 @@ check_one(struct auth *auth, const char *kind, const char *path, const char *sec
 }
 
 enum evh_rc
+auth_check_token(struct auth *auth, const char *token, const char *path, struct auth_principal *who,
+	struct api_error *e)
+{
+	memset(who, 0, sizeof(*who));
+	return check_one(auth, "token", path, token, who, e);
+}
+
+enum evh_rc
 auth_check(struct auth *auth, const char *authorization, const char *api_key, struct auth_principal *who,
 	struct api_error *e)
 {
@@ -239,7 +246,7 @@ auth_check(struct auth *auth, const char *authorization, const char *api_key, st
 
 	memset(who, 0, sizeof(*who));
 	if (authorization != NULL && *authorization != '\0') {
-		token = bearer_token(authorization);
+		token = auth_bearer(authorization);
 		if (token == NULL)
 			return refuse(e, "unsupported_scheme", "authorization",
 				"the Authorization header is not of the scheme Bearer");

@@ -44,6 +44,13 @@ void auth_free(struct auth **auth);
 enum evh_rc auth_check(struct auth *auth, const char *authorization, const char *api_key,
 	struct auth_principal *who, struct api_error *e);
 
+/* The same for a bearer token that came another way; path says which. */
+enum evh_rc auth_check_token(struct auth *auth, const char *token, const char *path,
+	struct auth_principal *who, struct api_error *e);
+
+/* The token of "Bearer <token>" (RFC 6750 section 2.1), NULL for another scheme. */
+const char *auth_bearer(const char *authorization);
+
 /* Reads a credential again by its id, as auth_check would judge it now.
  * EVH_DENIED if it is gone, revoked or expired. */
 enum evh_rc auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who);

@@ -38,6 +38,7 @@ EXTRA_DIST += \
 	%D%/integration/test_rfc6455.py \
 	%D%/integration/test_sql_control.py \
 	%D%/integration/test_subscribe.py \
+	%D%/integration/test_subprotocol.py \
 	%D%/integration/test_tickets.py \
 	%D%/integration/test_torture.py \
 	%D%/integration/test_unsubscribe.py \

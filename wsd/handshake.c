@@ -1,6 +1,8 @@
 #include "wsd/handshake.h"
 
 #include "common/ids.h"
+#include "wsd/identify.h"
+#include "wsd/subprotocols.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,121 +89,12 @@ check_target(const struct server_request *r, const struct conf *conf, struct api
 		api_error_fail(e, 400, "malformed_query", "query", "%s", r->bad);
 		return false;
 	}
-	if (r->protocols != NULL) {
-		char list[256];
-		bool found = false;
-		char *save = NULL;
-
-		(void)snprintf(list, sizeof(list), "%s", r->protocols);
-		for (char *p = strtok_r(list, ", \t", &save); p != NULL;
-			p = strtok_r(NULL, ", \t", &save))
-			found = found || strcmp(p, "evhub.v1") == 0;
-		if (!found) {
-			api_error_fail(e, 400, "unknown_subprotocol", "sec-websocket-protocol",
-				"the only subprotocol is evhub.v1; it may be left out");
-			return false;
-		}
+	if (r->protocols != NULL && !subprotocols_have_ours(r->protocols)) {
+		api_error_fail(e, 400, "unknown_subprotocol", "sec-websocket-protocol",
+			"the only subprotocol is evhub.v1; it may be left out");
+		return false;
 	}
 	return true;
-}
-
-/* The value of a query parameter: NULL if absent; *twice if it is repeated. */
-static const char *
-query_value(const struct server_request *r, const char *name, bool *twice)
-{
-	const char *value = NULL;
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < r->arg_count; i++) {
-		if (strncmp(r->args[i], name, len) != 0 ||
-			(r->args[i][len] != '=' && r->args[i][len] != '\0'))
-			continue;
-		if (value != NULL)
-			*twice = true;
-		value = r->args[i][len] == '=' ? r->args[i] + len + 1 : "";
-	}
-	return value;
-}
-
-/* The credential in the query, as an Authorization header would have it; NULL
- * if there is none. */
-static const char *
-query_credential(const struct server_request *r, char out[AUTH_SECRET_MAX + 16])
-{
-	bool twice = false;
-	const char *token = query_value(r, "access_token", &twice);
-
-	if (token == NULL)
-		token = query_value(r, "authorization", &twice);
-	if (token == NULL)
-		return NULL;
-	if (strncasecmp(token, "Bearer ", 7) == 0)
-		token += 7;
-	(void)snprintf(out, AUTH_SECRET_MAX + 16, "Bearer %.*s", AUTH_SECRET_MAX + 1, token);
-	return out;
-}
-
-/* A ticket and a credential: both must be valid and name the same user.  A
- * browser adds what it knows for HTTP's own authentication: that is for the
- * web server in front, and none of ours. */
-static bool
-check_second(const struct handshake *h, const char *authorization, const char *api_key,
-	struct auth *auth, struct api_error *e)
-{
-	struct auth_principal second;
-	bool same;
-
-	if (authorization != NULL && strncasecmp(authorization, "Bearer ", 7) != 0)
-		authorization = NULL;
-	if (authorization == NULL && api_key == NULL)
-		return true;
-	if (auth_check(auth, authorization, api_key, &second, e) != EVH_OK)
-		return false;
-	same = strcmp(second.user_id, h->who.user_id) == 0;
-	if (!same)
-		api_error_fail(e, 401, "credential_mismatch", "ticket",
-			"the ticket and the credential belong to different users");
-	auth_principal_free(&second);
-	return same;
-}
-
-static bool
-check_ticket(struct handshake *h, const char *ticket, const struct handshake_rules *rules,
-	struct api_error *e)
-{
-	enum evh_rc rc = tickets_claim(rules->tickets, ticket, h->ticket, &h->who);
-
-	if (rc == EVH_OK)
-		return true;
-	h->ticket[0] = '\0';
-	if (rc == EVH_DENIED)
-		api_error_fail(e, 401, "invalid_ticket", "ticket",
-			"the ticket is unknown, expired or has been used");
-	else
-		api_error_fail(e, 503, "database_unavailable", "database",
-			"the database cannot be read: %s", evh_rc_name(rc));
-	return false;
-}
-
-static bool
-check_credential(struct handshake *h, const struct server_request *r,
-	const struct handshake_rules *rules, struct api_error *e)
-{
-	const char *authorization = r->authorization, *ticket;
-	char from_query[AUTH_SECRET_MAX + 16];
-	bool twice = false;
-
-	ticket = query_value(r, "ticket", &twice);
-	if (twice) {
-		api_error_fail(e, 400, "repeated_parameter", "ticket", "ticket is there twice");
-		return false;
-	}
-	if (authorization == NULL && r->api_key == NULL && rules->conf->query_credentials)
-		authorization = query_credential(r, from_query);
-	if (ticket == NULL)
-		return auth_check(rules->auth, authorization, r->api_key, &h->who, e) == EVH_OK;
-	return check_ticket(h, ticket, rules, e) &&
-		check_second(h, authorization, r->api_key, rules->auth, e);
 }
 
 static bool
@@ -332,7 +225,7 @@ static bool
 check_resume(struct handshake *h, const struct server_request *r, const char *epoch, struct api_error *e)
 {
 	bool twice = false;
-	const char *id = query_value(r, "last_event_id", &twice);
+	const char *id = server_request_arg(r, "last_event_id", &twice);
 	char of[EVH_EPOCH_TEXT];
 
 	if (twice) {
@@ -371,7 +264,7 @@ handshake_check(struct handshake *h, const struct server_request *r, const struc
 
 	memset(h, 0, sizeof(*h));
 	remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr);
-	if (check_target(r, conf, e) && check_credential(h, r, rules, e) && check_scope(h, r, conf, e) &&
+	if (check_target(r, conf, e) && identify(h, r, rules, e) && check_scope(h, r, conf, e) &&
 		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e) &&
 		check_upgrade(r, e))
 		return true;

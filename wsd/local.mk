@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/histogram.c %D%/histogram.h \
 	%D%/history.c %D%/history.h \
 	%D%/hub_gauges.c \
+	%D%/identify.c %D%/identify.h \
 	%D%/inbound.c %D%/inbound.h \
 	%D%/instance.c %D%/instance.h \
 	%D%/lineage.c %D%/lineage.h \
@@ -30,12 +31,14 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/notify.c %D%/notify.h \
 	%D%/place.c %D%/place.h \
 	%D%/pace.c %D%/pace.h \
+	%D%/rehandshake.c %D%/rehandshake.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/remote_addr.c %D%/remote_addr.h \
 	%D%/server.c %D%/server.h \
 	%D%/session.c %D%/session.h \
 	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
 	%D%/tally.c %D%/tally.h \
+	%D%/subprotocols.c %D%/subprotocols.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/watch.c %D%/watch.h \
 	%D%/wheel.c %D%/wheel.h

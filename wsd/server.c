@@ -5,8 +5,10 @@
 #include "wsd/frame.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
+#include "wsd/rehandshake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -38,6 +40,16 @@ struct listening {
 	int fd;
 };
 
+/* A connection on its way from one lws to another, because its handshake had
+ * to be written anew; see rehandshake.h. */
+struct move {
+	struct move *next;
+	struct server_conn *from; /* NULL once it is gone */
+	int fd;
+	char *peer; /* as that of server_conn, moved */
+	struct buf request;
+};
+
 struct server {
 	struct loop *loop;
 	struct lws_vhost *vhost;
@@ -48,6 +60,9 @@ struct server {
 	struct buf addresses;
 	size_t max_message;
 	bool stopped;	    /* accepts no more: the end is near */
+	struct move *moves;
+	struct loop_timer *mover;
+	struct server_conn *arriving; /* while it is being given to the library again */
 	int spare_fd;	    /* given up to refuse somebody when there are no descriptors left */
 	struct buf scratch; /* header values of the request being looked at */
 };
@@ -57,10 +72,11 @@ struct server_conn {
 	int fd;
 	bool closing;
 	bool corked;
-	bool answered; /* a request was looked at */
+	bool moved;   /* its handshake was written anew */
+	bool leaving; /* … and this is what is left of it */
 	struct server *server;
 	void *user;
-	char *peer; /* until the handshake is over */
+	char *peer; /* until the handshake is over; moved: behind its NUL, the subprotocols */
 	char *part; /* of a message that comes in pieces */
 	uint32_t part_len;
 };
@@ -154,10 +170,9 @@ handshake_fault(struct server *s, struct lws *wsi)
 {
 	const char *version = header(s, wsi, WSI_TOKEN_VERSION), *key = header(s, wsi, WSI_TOKEN_KEY);
 
-	/* the library copies these two into 128 bytes */
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECTION) > 126 ||
-		lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 126)
-		return "the Connection or Sec-WebSocket-Protocol header is longer than 126 bytes";
+	/* the library copies it into 128 bytes */
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECTION) > 126)
+		return "the Connection header is longer than 126 bytes";
 	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
 		return "the Connection header does not have the word Upgrade";
 	if (key == NULL || strlen(key) != 24)
@@ -200,15 +215,15 @@ read_args(struct server *s, struct lws *wsi, struct server_request *r)
 }
 
 static void
-read_request(struct server *s, struct lws *wsi, const char *upgrade, const char *peer,
-	struct server_request *r)
+read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, struct server_request *r)
 {
+	struct server *s = conn->server;
 	char *uri = NULL;
 	int uri_len = 0, method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
 
 	memset(r, 0, sizeof(*r));
 	buf_clear(&s->scratch);
-	r->peer = peer;
+	r->peer = conn->peer != NULL ? conn->peer : "unknown";
 	r->method = method_name(method);
 	r->path = uri != NULL ? uri : "";
 	if (headers_length(wsi) > HEADERS_MAX) {
@@ -234,8 +249,26 @@ read_request(struct server *s, struct lws *wsi, const char *upgrade, const char 
 	r->host = header(s, wsi, WSI_TOKEN_HOST);
 	r->user_agent = header(s, wsi, WSI_TOKEN_HTTP_USER_AGENT);
 	r->forwarded_for = header(s, wsi, WSI_TOKEN_X_FORWARDED_FOR);
-	r->protocols = header(s, wsi, WSI_TOKEN_PROTOCOL);
+	r->protocols =
+		conn->moved ? conn->peer + strlen(conn->peer) + 1 : header(s, wsi, WSI_TOKEN_PROTOCOL);
 	read_args(s, wsi, r);
+}
+
+const char *
+server_request_arg(const struct server_request *r, const char *name, bool *twice)
+{
+	const char *value = NULL;
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < r->arg_count; i++) {
+		if (strncmp(r->args[i], name, len) != 0 ||
+			(r->args[i][len] != '=' && r->args[i][len] != '\0'))
+			continue;
+		if (value != NULL)
+			*twice = true;
+		value = r->args[i][len] == '=' ? r->args[i] + len + 1 : "";
+	}
+	return value;
 }
 
 static void
@@ -275,19 +308,84 @@ refuse(struct lws *wsi, const struct api_error *e)
 	buf_free(&out);
 }
 
-/* 0: go on with the upgrade; -1: refused, close. */
+static void move_on(void *arg);
+
+static void
+move_free(struct move *m)
+{
+	if (m->fd >= 0)
+		(void)close(m->fd);
+	free(m->peer);
+	buf_free(&m->request);
+	free(m);
+}
+
+/* Keeps what the connection needs to be given to the library once more, which
+ * happens when the library has let go of it. */
+static bool
+move_begin(struct server_conn *conn, struct lws *wsi, const struct server_request *r)
+{
+	struct server *s = conn->server;
+	struct move *m = calloc(1, sizeof(*m));
+	size_t peer_len = strlen(r->peer) + 1, list_len = strlen(r->protocols) + 1;
+
+	if (m == NULL)
+		return false;
+	m->fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 3);
+	m->peer = malloc(peer_len + list_len);
+	rehandshake_write(&m->request, r, header(s, wsi, WSI_TOKEN_KEY));
+	if (s->mover == NULL && !s->stopped)
+		s->mover = loop_timer_new(s->loop, move_on, s);
+	if (m->fd < 0 || m->peer == NULL || m->request.failed || s->mover == NULL) {
+		move_free(m);
+		return false;
+	}
+	memcpy(m->peer, r->peer, peer_len);
+	memcpy(m->peer + peer_len, r->protocols, list_len);
+	m->from = conn;
+	conn->wsi = wsi;
+	conn->leaving = true;
+	m->next = s->moves;
+	s->moves = m;
+	loop_timer_set(s->mover, 1);
+	return true;
+}
+
+static void
+move_left(struct server_conn *conn)
+{
+	for (struct move *m = conn->server->moves; m != NULL; m = m->next) {
+		if (m->from == conn) {
+			m->from = NULL;
+			loop_timer_set(conn->server->mover, 1);
+		}
+	}
+}
+
+/* 0: go on with the upgrade, or, if it is leaving by now, wait; -1: refused, close. */
 static int
 on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 {
 	struct server *s = conn->server;
 	struct server_request request;
 	struct api_error e = API_ERROR_INIT;
-	bool accepted;
+	bool accepted = false;
 
-	if (conn->user != NULL)
+	if (conn->user != NULL || conn->leaving)
 		return -1;
-	read_request(s, wsi, upgrade, conn->peer != NULL ? conn->peer : "unknown", &request);
-	accepted = s->handlers.request(s->handlers.arg, &request, &e, &conn->user);
+	read_request(conn, wsi, upgrade, &request);
+	if (request.upgrade && !conn->moved && rehandshake_needed(request.protocols)) {
+		if (lws_is_ssl(wsi))
+			api_error_fail(&e, 400, "header_too_large", "sec-websocket-protocol",
+				"over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes; use a ticket");
+		else if (move_begin(conn, wsi, &request))
+			return 0;
+		else
+			api_error_fail(
+				&e, 503, "out_of_memory", "daemon", "out of memory or descriptors");
+	} else {
+		accepted = s->handlers.request(s->handlers.arg, &request, &e, &conn->user);
+	}
 	if (accepted)
 		cork(conn, true);
 	else
@@ -472,18 +570,44 @@ on_gone(struct server_conn *conn)
 		conn->server->handlers.closed(conn->server->handlers.arg, user);
 }
 
+/* The library has no word for "opaque" where it takes bytes that were read
+ * already, so it is asked for here, while the connection is being made. */
+static struct server_conn *
+arrive(struct server *s, struct lws *wsi)
+{
+	struct server_conn *conn = s != NULL ? s->arriving : NULL;
+
+	if (conn != NULL) {
+		s->arriving = NULL;
+		lws_set_opaque_user_data(wsi, conn);
+	}
+	return conn;
+}
+
 static int
 on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
 {
 	struct server_conn *conn = lws_get_opaque_user_data(wsi);
 
 	(void)unused;
-	if (conn == NULL)
-		return 0;
+	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
+		conn = arrive(lws_vhost_user(lws_get_vhost(wsi)), wsi);
+	if (conn == NULL) /* nobody has looked at it: it is let in nowhere */
+		return reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE || reason == LWS_CALLBACK_HTTP ? -1
+												  : 0;
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_request(conn, wsi, in);
+		if (on_request(conn, wsi, in) != 0)
+			return -1;
+		/* To refuse is to shut the connection down, and it is needed still.  in
+		 * is the Upgrade header as the library keeps it: without its word the
+		 * request is one for a page, whose answer may take its time. */
+		if (conn->leaving)
+			*(char *)in = '-';
+		return 0;
 	case LWS_CALLBACK_HTTP:
+		if (conn->leaving)
+			return 0;
 		(void)on_request(conn, wsi, NULL); /* refused: it is no upgrade */
 		return -1;
 	case LWS_CALLBACK_ESTABLISHED:
@@ -514,6 +638,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		on_gone(conn);
+		if (conn->leaving)
+			move_left(conn);
 		lws_set_opaque_user_data(wsi, NULL);
 		free(conn->peer);
 		free(conn->part);
@@ -554,6 +680,53 @@ adopt(struct server *s, int fd, const char *peer)
 	/* on failure the library closes the socket, and tells WSI_DESTROY if it got
 	 * as far as that; conn may be gone then, so it is not touched */
 	(void)lws_adopt_descriptor_vhost_via_info(&how);
+}
+
+/* Gives a connection to the library once more, with the request that it can
+ * take in place of the one that it could not. */
+static void
+adopt_again(struct server *s, struct move *m)
+{
+	struct server_conn *conn = calloc(1, sizeof(*conn));
+
+	if (conn != NULL) {
+		conn->server = s;
+		conn->fd = m->fd;
+		conn->peer = m->peer;
+		conn->moved = true;
+		m->fd = -1;
+		m->peer = NULL;
+		s->arriving = conn;
+		(void)lws_adopt_socket_vhost_readbuf(
+			s->vhost, conn->fd, m->request.data, m->request.len);
+		if (s->arriving != NULL) { /* it did not get as far as that, and closed the socket */
+			s->arriving = NULL;
+			free(conn->peer);
+			free(conn);
+		}
+	}
+	move_free(m);
+}
+
+/* One step for each that moves: it leaves, then it arrives. */
+static void
+move_on(void *arg)
+{
+	struct server *s = arg;
+	struct move *here = s->moves, *m;
+
+	s->moves = NULL;
+	while ((m = here) != NULL) {
+		here = m->next;
+		if (m->from != NULL) {
+			/* this way the library closes its descriptor and leaves the connection */
+			lws_set_timeout(m->from->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+			m->next = s->moves;
+			s->moves = m;
+		} else {
+			adopt_again(s, m);
+		}
+	}
 }
 
 /* No descriptor is left: takes the spare one to tell the next in line, so
@@ -642,6 +815,7 @@ make_vhost(struct server *s)
 	info.vhost_name = "evhub";
 	info.protocols = ws_protocols;
 	info.retry_and_idle_policy = &no_keepalive;
+	info.user = s;
 	s->vhost = lws_create_vhost(loop_context(s->loop), &info);
 	return s->vhost != NULL ? EVH_OK : EVH_NOMEM;
 }
@@ -689,6 +863,13 @@ server_stop_listening(struct server *s)
 		free(s->listening[i]);
 	}
 	s->listener_count = 0;
+	loop_timer_free(&s->mover);
+	while (s->moves != NULL) {
+		struct move *m = s->moves;
+
+		s->moves = m->next;
+		move_free(m);
+	}
 }
 
 void

@@ -29,9 +29,12 @@ struct server_request {
 	const char *bad; /* what is wrong with the request itself, or NULL */
 	bool too_large;	 /* bad: its header is over the limit */
 	const char *authorization, *api_key, *origin, *host, *user_agent, *forwarded_for;
-	const char *protocols; /* Sec-WebSocket-Protocol */
+	const char *protocols; /* Sec-WebSocket-Protocol, as the client sent it */
 	const char *peer;      /* address, "unix" for a Unix socket */
 };
+
+/* The value of a query parameter: NULL if absent; *twice if it is repeated. */
+const char *server_request_arg(const struct server_request *request, const char *name, bool *twice);
 
 struct server_handlers {
 	/* Accepts (returns true and sets *user, which comes back in all that
