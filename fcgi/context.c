@@ -16,8 +16,9 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[STATEMENT_TAKE_BACK] = "ROLLBACK TO job",
 	[STATEMENT_RELEASE] = "RELEASE job",
 	[STATEMENT_PROBE] = "SELECT seq FROM v_event_head",
-	[STATEMENT_CLIENT] = "SELECT c.user_id, c.daemon, d.control_socket"
-			     " FROM client c LEFT JOIN daemon d ON d.name = c.daemon WHERE c.id = ?1",
+	[STATEMENT_CLIENT] = "SELECT c.user_id, c.daemon, d.control_socket, a.event_types"
+			     " FROM client c LEFT JOIN daemon d ON d.name = c.daemon"
+			     " JOIN v_client_allowed a ON a.client_id = c.id WHERE c.id = ?1",
 	[STATEMENT_EVENT_TYPE] = "SELECT mandatory, persistent FROM event_type WHERE name = ?1",
 	[STATEMENT_SUBSCRIPTIONS] =
 		"SELECT event_type FROM subscription WHERE client_id = ?1 ORDER BY event_type",

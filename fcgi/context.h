@@ -31,7 +31,7 @@ enum statement {
 	STATEMENT_TAKE_BACK, /* what was done since the savepoint */
 	STATEMENT_RELEASE,
 	STATEMENT_PROBE,	   /* -> seq of the newest event */
-	STATEMENT_CLIENT,	   /* id -> user_id, daemon, control_socket or NULL */
+	STATEMENT_CLIENT,	   /* id -> user_id, daemon, control_socket or NULL, allowed types */
 	STATEMENT_EVENT_TYPE,	   /* name -> mandatory, persistent */
 	STATEMENT_SUBSCRIPTIONS,   /* client_id -> event_type ... */
 	STATEMENT_SUBSCRIBE,	   /* client_id, event_type */

@@ -6,6 +6,7 @@
 #include "fcgi/writer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -165,6 +166,11 @@ find_client(struct membership *m, struct context *ctx, struct call *call)
 		if (snprintf(m->socket, sizeof(m->socket), "%s", db_text(s, 2)) >=
 			(int)sizeof(m->socket))
 			m->socket[0] = '\0';
+		free(m->allowed); /* of an attempt that was taken back */
+		m->allowed = NULL;
+		if (sqlite3_column_type(s, 3) != SQLITE_NULL &&
+			(m->allowed = strdup(db_text(s, 3))) == NULL)
+			context_fault(ctx, EVH_NOMEM, &call->error);
 	}
 	(void)sqlite3_reset(s);
 	return call->error.code == 0;
@@ -357,6 +363,7 @@ membership_change(struct context *ctx, struct call *call, const struct membershi
 	}
 	event_types_free(&m.have);
 	buf_free(&m.subscriptions);
+	free(m.allowed);
 	buf_free(&m.done);
 	buf_free(&m.done_json);
 	buf_free(&m.faults);

@@ -33,6 +33,7 @@ struct membership {
 	const char *user_id;				/* whose client it must be; NULL: anybody's */
 	struct membership_type wanted[EVENT_TYPES_MAX]; /* without repeats */
 	size_t count;
+	char *allowed;		 /* patterns of what the client may have; NULL: all */
 	struct event_types have; /* what the client was subscribed to */
 	char socket[DAEMON_PATH_BYTES];
 	struct buf subscriptions;   /* what it is subscribed to in the end, as JSON */

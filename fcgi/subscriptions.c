@@ -1,5 +1,6 @@
 /* POST …/subscriptions: gives event types to a live client; the mirror image
- * of unsubscribe.  The credential of the caller must allow each of them. */
+ * of unsubscribe.  The credential of the caller must allow each of them, and so
+ * must the one that the client came with. */
 
 #include "common/event_types.h"
 #include "fcgi/endpoints.h"
@@ -31,9 +32,11 @@ insert(struct membership *m, struct context *ctx, const char *name)
 static enum evh_rc
 add_type(struct membership *m, struct context *ctx, struct call *call, const char *name, bool mandatory)
 {
-	(void)mandatory;
-	if (!event_type_allowed(call->who.event_types, name))
+	if (!mandatory && !event_type_allowed(call->who.event_types, name))
 		membership_fault(m, call, 403, "event_type_not_allowed", name, "not allowed");
+	else if (!mandatory && !event_type_allowed(m->allowed, name))
+		membership_fault(m, call, 403, "event_type_not_allowed", name,
+			"not allowed to the client's credential");
 	else if (event_types_contains(&m->have, name))
 		membership_fault(m, call, 400, "already_subscribed", name, "already subscribed");
 	else if (m->have.count >= EVENT_TYPES_MAX)

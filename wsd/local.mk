@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/loop.c %D%/loop.h \
 	%D%/metrics.c %D%/metrics.h \
 	%D%/notify.c %D%/notify.h \
+	%D%/narrow.c %D%/narrow.h \
 	%D%/place.c %D%/place.h \
 	%D%/pace.c %D%/pace.h \
 	%D%/rehandshake.c %D%/rehandshake.h \

@@ -4,6 +4,7 @@
 #include "wsd/catalog.h"
 #include "wsd/handshake.h"
 #include "wsd/inbound.h"
+#include "wsd/narrow.h"
 #include "wsd/tickets.h"
 #include "wsd/wheel.h"
 
@@ -315,6 +316,8 @@ join_op(struct sessions *s, const struct client *c, struct handshake *h, const c
 	op->u.join.username = strdup(h->who.username);
 	op->u.join.remote_addr = strdup(h->remote_addr);
 	op->u.join.user_agent = strndup(user_agent != NULL ? user_agent : "", 512);
+	if (h->who.credential_id == 0 && h->who.event_types != NULL)
+		op->u.join.allowed = strdup(h->who.event_types);
 	op->u.join.credential_id = h->who.credential_id;
 	op->u.join.connected_at = c->connected_at;
 	op->u.join.ticket = h->ticket[0] != '\0' ? strdup(h->ticket) : NULL;
@@ -325,7 +328,9 @@ join_op(struct sessions *s, const struct client *c, struct handshake *h, const c
 	op->u.join.resumed = RESUME_NONE;
 	if (op->u.join.user_id == NULL || op->u.join.username == NULL ||
 		op->u.join.remote_addr == NULL || op->u.join.user_agent == NULL ||
-		(op->u.join.ticket == NULL && h->ticket[0] != '\0')) {
+		(op->u.join.ticket == NULL && h->ticket[0] != '\0') ||
+		(op->u.join.allowed == NULL && h->who.credential_id == 0 &&
+			h->who.event_types != NULL)) {
 		store_op_free(op);
 		return NULL;
 	}
@@ -678,27 +683,42 @@ on_disconnect(struct sessions *s, const struct feed_change *change)
 
 /* Why a client of this credential may not stay; NULL if it may. */
 static const char *
-objection(struct sessions *s, const struct client *c, enum evh_rc rc, const struct auth_principal *who)
+objection(const struct client *c, enum evh_rc rc, const struct auth_principal *who)
 {
-	struct grouping *g = hub_grouping(s->hub);
-
 	if (rc != EVH_OK)
 		return "credential revoked or expired";
 	if (strcmp(who->user_id, c->user->user_id) != 0 || (who->scopes & AUTH_SUBSCRIBE) == 0)
 		return "credential changed";
-	for (uint32_t t = 0; who->event_types != NULL && t < g->type_count; t++)
-		if (group_has(c->group, t) && !g->types[t]->mandatory &&
-			!event_type_allowed(who->event_types, g->types[t]->name))
-			return "credential no longer allows a subscribed event type";
 	return NULL;
 }
 
-/* False if the database could not tell: to be tried again. */
+/* The client may stay: what it has is made to fit.  False if it is too early. */
+static bool
+fit(struct sessions *s, struct client *c, const struct auth_principal *who)
+{
+	if (c->expires != expiry(who)) {
+		c->expires = expiry(who);
+		if (c->state != CLIENT_JOINING)
+			schedule(s, c);
+	}
+	if (!narrow_needed(s->hub, c, who->event_types))
+		return true;
+	if (c->state == CLIENT_JOINING)
+		return false; /* its welcome comes first */
+	log_info("client_narrowed", "user_id=%s by=credential", c->user->user_id);
+	if (narrow_client(s->hub, s->setup.store, c, who->event_types) != EVH_OK)
+		hub_close(s->hub, c, CLOSE_POLICY, "credential changed");
+	return true;
+}
+
+/* False if it is to be tried again: the database could not tell, or a client
+ * is still joining. */
 static bool
 on_credential(struct sessions *s, int64_t credential_id)
 {
 	struct auth_principal who;
 	enum evh_rc rc = auth_reload(s->auth, credential_id, &who);
+	bool all = true;
 
 	if (rc != EVH_OK && rc != EVH_DENIED)
 		return false;
@@ -709,20 +729,18 @@ on_credential(struct sessions *s, int64_t credential_id)
 
 		if (c == NULL || c->credential_id != credential_id || c->state == CLIENT_CLOSING)
 			continue;
-		reason = objection(s, c, rc, &who);
+		reason = objection(c, rc, &who);
 		if (reason != NULL) {
 			log_info("client_disconnected", "user_id=%s by=credential reason=\"%s\"",
 				c->user->user_id, reason);
 			hub_close(s->hub, c, CLOSE_POLICY, reason);
-		} else if (c->expires != expiry(&who)) {
-			c->expires = expiry(&who);
-			if (c->state != CLIENT_JOINING)
-				schedule(s, c);
+		} else if (!fit(s, c, &who)) {
+			all = false;
 		}
 	}
 	if (rc == EVH_OK)
 		auth_principal_free(&who);
-	return true;
+	return all;
 }
 
 bool

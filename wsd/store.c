@@ -65,6 +65,7 @@ store_op_free(struct store_op *op)
 		free(op->u.join.remote_addr);
 		free(op->u.join.user_agent);
 		free(op->u.join.ticket);
+		free(op->u.join.allowed);
 		event_types_free(&op->u.join.types);
 		break;
 	case STORE_PUBLISH:
@@ -74,6 +75,9 @@ store_op_free(struct store_op *op)
 		free(op->u.publish.client_id);
 		free(op->u.publish.user_id);
 		free(op->u.publish.dedup_id);
+		break;
+	case STORE_UNSUBSCRIBE:
+		event_types_free(&op->u.unsubscribe.types);
 		break;
 	case STORE_LEAVE:
 	case STORE_TOUCH:
@@ -173,11 +177,11 @@ run_batch(struct store *s, struct queue *batch)
 }
 
 /* What must come true in the end is not given up when the disk is full: the
- * rows of clients that have gone. */
+ * rows of clients that have gone, and of what others may no longer have. */
 static bool
 must_happen(const struct store_op *op)
 {
-	return op->kind == STORE_LEAVE;
+	return op->kind == STORE_LEAVE || op->kind == STORE_UNSUBSCRIBE;
 }
 
 /* The batch could not be written: answers those that wait for an answer and

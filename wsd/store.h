@@ -22,12 +22,13 @@
 #include <stdint.h>
 
 enum store_kind {
-	STORE_JOIN,    /* a client and its subscriptions */
-	STORE_LEAVE,   /* remove them */
-	STORE_PUBLISH, /* one persistent event */
-	STORE_TOUCH,   /* pings, pongs and queue depth of a client */
-	STORE_STATUS,  /* the daemon's own row */
-	STORE_PURGE,   /* retention: one bounded step */
+	STORE_JOIN,	   /* a client and its subscriptions */
+	STORE_LEAVE,	   /* remove them */
+	STORE_UNSUBSCRIBE, /* remove some subscriptions of a client */
+	STORE_PUBLISH,	   /* one persistent event */
+	STORE_TOUCH,	   /* pings, pongs and queue depth of a client */
+	STORE_STATUS,	   /* the daemon's own row */
+	STORE_PURGE,	   /* retention: one bounded step */
 };
 
 enum store_resume { RESUME_NONE, RESUME_OK, RESUME_EXPIRED, RESUME_UNKNOWN };
@@ -41,13 +42,14 @@ struct store_op {
 	void (*done)(void *arg, struct store_op *op);
 	void *arg;
 
-	uint8_t client[EVH_UUID_BYTES]; /* JOIN, LEAVE, TOUCH */
+	uint8_t client[EVH_UUID_BYTES]; /* JOIN, LEAVE, UNSUBSCRIBE, TOUCH */
 	union {
 		struct {
 			char *user_id, *username, *remote_addr, *user_agent;
-			char *ticket; /* hash of one to be used up, or NULL; EVH_NOT_FOUND if it is gone
-				       */
-			int64_t credential_id, connected_at;
+			char *ticket;  /* hash of one to be used up, or NULL; EVH_NOT_FOUND if it is gone
+					*/
+			char *allowed; /* patterns, where there is no credential to say it; or NULL */
+			int64_t credential_id, connected_at; /* credential_id 0: none */
 			struct event_types types;
 			bool resume; /* asked for, with an id of this epoch */
 			uint64_t resume_seq;
@@ -61,6 +63,9 @@ struct store_op {
 			uint64_t seq;			      /* result */
 			bool duplicate; /* result: dedup_id was there; seq is the first */
 		} publish;
+		struct {
+			struct event_types types;
+		} unsubscribe;
 		struct {
 			uint32_t ping_at, pong_at, queue_depth;
 		} touch;

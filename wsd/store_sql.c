@@ -28,6 +28,7 @@ enum statement {
 	SQL_PURGED,
 	SQL_CLIENT_DELETE,
 	SQL_SUBSCRIPTIONS_DELETE,
+	SQL_UNSUBSCRIBE,
 	SQL_TYPE,
 	SQL_EVENT_ADD,
 	SQL_EVENT_BY_DEDUP,
@@ -52,7 +53,7 @@ static const char *const texts[SQL_COUNT] = {
 		"DELETE FROM ticket WHERE hash = ?1 AND julianday(expires_at) > julianday('now')",
 	[SQL_CLIENT_ADD] =
 		"INSERT INTO client(id, user_id, username, credential_id, daemon, remote_addr,"
-		" user_agent, connected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		" user_agent, connected_at, event_types) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[SQL_SUBSCRIBE] =
 		"INSERT INTO subscription(client_id, event_type, created_at) VALUES (?1, ?2, ?3)",
 	[SQL_CREDENTIAL_USED] =
@@ -60,6 +61,7 @@ static const char *const texts[SQL_COUNT] = {
 		" (last_used_at IS NULL OR substr(last_used_at, 1, 16) < substr(?2, 1, 16))",
 	[SQL_PURGED] = "SELECT purged_seq FROM event_type WHERE name = ?1",
 	[SQL_CLIENT_DELETE] = "DELETE FROM client WHERE id = ?1",
+	[SQL_UNSUBSCRIBE] = "DELETE FROM subscription WHERE client_id = ?1 AND event_type = ?2",
 	[SQL_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE client_id = ?1",
 	[SQL_TYPE] = "SELECT persistent FROM event_type WHERE name = ?1",
 	[SQL_EVENT_ADD] = "INSERT INTO event(event_type, message, body, client_id, user_id, dedup_id)"
@@ -209,6 +211,20 @@ leave(struct store_sql *s, struct store_op *op)
 	return finish(s->statements[SQL_CLIENT_DELETE]);
 }
 
+static enum evh_rc
+unsubscribe(struct store_sql *s, struct store_op *op)
+{
+	sqlite3_stmt *st = s->statements[SQL_UNSUBSCRIBE];
+	enum evh_rc rc = EVH_OK;
+
+	for (size_t i = 0; rc == EVH_OK && i < op->u.unsubscribe.types.count; i++) {
+		bind_client(st, 1, op->client);
+		db_bind_text(st, 2, op->u.unsubscribe.types.names[i]);
+		rc = finish(st);
+	}
+	return rc;
+}
+
 /* Whether everything after resume_seq is still there for these types. */
 static enum evh_rc
 judge_resume(struct store_sql *s, struct store_op *op, uint64_t head)
@@ -255,6 +271,7 @@ add_client(struct store_sql *s, struct store_op *op, const char *now)
 	db_bind_text(st, 6, op->u.join.remote_addr);
 	db_bind_text(st, 7, op->u.join.user_agent);
 	db_bind_text(st, 8, now);
+	db_bind_text(st, 9, op->u.join.allowed);
 	return finish(st);
 }
 
@@ -476,6 +493,8 @@ dispatch(struct store_sql *s, struct store_op *op)
 		return join(s, op);
 	case STORE_LEAVE:
 		return leave(s, op);
+	case STORE_UNSUBSCRIBE:
+		return unsubscribe(s, op);
 	case STORE_PUBLISH:
 		return publish(s, op);
 	case STORE_TOUCH:

@@ -59,7 +59,11 @@ TESTS += $(UNIT_TESTS)
 %C%_test_ticket_LDADD = $(UNIT_LIBS)
 
 # Of evhub-wsd.
-WSD_TESTS = %D%/test_hub %D%/test_subprotocols %D%/test_wsd_parts
+WSD_TESTS = \
+	%D%/test_hub \
+	%D%/test_metrics \
+	%D%/test_subprotocols \
+	%D%/test_wsd_parts
 WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
 WSD_TESTS = %D%/test_hub %D%/test_metrics %D%/test_wsd_parts
 WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
