@@ -1,6 +1,8 @@
 #include "common/auth.h"
 
+#include "common/clock.h"
 #include "common/db.h"
+#include "common/verifier.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -18,6 +20,7 @@
 struct auth {
 	sqlite3_stmt *by_hash;
 	sqlite3_stmt *by_id;
+	struct verifier *verifier; /* NULL: JWTs are not taken */
 };
 
 enum evh_rc
@@ -48,8 +51,18 @@ auth_free(struct auth **auth)
 		return;
 	(void)sqlite3_finalize((*auth)->by_hash);
 	(void)sqlite3_finalize((*auth)->by_id);
+	verifier_unref(&(*auth)->verifier);
 	free(*auth);
 	*auth = NULL;
+}
+
+void
+auth_set_verifier(struct auth *auth, struct verifier *verifier)
+{
+	if (auth->verifier == verifier)
+		return;
+	verifier_unref(&auth->verifier);
+	auth->verifier = verifier_ref(verifier);
 }
 
 void
@@ -233,6 +246,8 @@ auth_check_token(struct auth *auth, const char *token, const char *path, struct 
 	struct api_error *e)
 {
 	memset(who, 0, sizeof(*who));
+	if (auth->verifier != NULL && verifier_shaped(token))
+		return verifier_check(auth->verifier, token, clock_now_us(), path, who, e);
 	return check_one(auth, "token", path, token, who, e);
 }
 
@@ -258,7 +273,7 @@ auth_check(struct auth *auth, const char *authorization, const char *api_key, st
 			"send Authorization: Bearer <token> or X-Api-Key: <key>");
 	if (token == NULL)
 		return check_one(auth, "key", "x-api-key", api_key, who, e);
-	rc = check_one(auth, "token", "authorization", token, who, e);
+	rc = auth_check_token(auth, token, "authorization", who, e);
 	if (rc != EVH_OK || api_key == NULL)
 		return rc;
 

@@ -24,19 +24,24 @@ enum auth_scope { AUTH_SUBSCRIBE = 1, AUTH_PUBLISH = 2, AUTH_ADMIN = 4 };
 /* Whom a credential speaks for.  Plain values: copied freely; event_types is
  * owned and released by auth_principal_free. */
 struct auth_principal {
-	int64_t credential_id;
-	int64_t expires_at; /* seconds since 1970, 0: never */
-	unsigned scopes;    /* of enum auth_scope */
+	int64_t credential_id; /* 0: none in the table */
+	int64_t expires_at;    /* seconds since 1970, 0: never */
+	unsigned scopes;       /* of enum auth_scope */
 	char user_id[AUTH_NAME_MAX];
 	char username[AUTH_NAME_MAX];
 	char *event_types; /* patterns, NULL: every type */
 };
 
 struct auth;
+struct verifier;
 
 /* Prepares the look-up on db, which must outlive it. */
 enum evh_rc auth_new(struct auth **out, sqlite3 *db);
 void auth_free(struct auth **auth);
+
+/* From now on tokens of the shape of a JWT are judged by this verifier, not
+ * looked up; NULL: by none.  Keeps a reference of its own. */
+void auth_set_verifier(struct auth *auth, struct verifier *verifier);
 
 /* Finds who sends these header values (each may be NULL).  On EVH_OK *who is
  * filled and the caller releases it.  Else e holds the 401 (EVH_DENIED) or

@@ -350,6 +350,12 @@ conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
 		return conf_complain(why, "listen: must have at least one address");
 	if (conf->pong_timeout <= conf->ping_interval)
 		return conf_complain(why, "pong_timeout: must be longer than ping_interval");
+	if (conf->jwt.algorithm == CONF_JWT_OFF && conf->jwt.key_file[0] != '\0')
+		return conf_complain(why, "jwt.algorithm: must be there when jwt.key_file is");
+	if (conf->jwt.algorithm != CONF_JWT_OFF && conf->jwt.key_file[0] != '/')
+		return conf_complain(why, "jwt.key_file: must be an absolute path");
+	if (conf->jwt.user_claim[0] == '\0')
+		return conf_complain(why, "jwt.user_claim: must not be empty");
 	if (conf->tls_certificate[0] != '\0' || conf->tls_key[0] != '\0')
 		return conf_complain(why,
 			"tls_certificate: this version has no TLS of its own; let the web server do it");

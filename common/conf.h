@@ -26,6 +26,28 @@ enum conf_synchronous { CONF_SYNC_NORMAL, CONF_SYNC_FULL };
 enum conf_unknown_types { CONF_UNKNOWN_REJECT, CONF_UNKNOWN_IGNORE };
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
 
+enum conf_jwt_algorithm {
+	CONF_JWT_OFF,
+	CONF_JWT_HS256,
+	CONF_JWT_HS384,
+	CONF_JWT_HS512,
+	CONF_JWT_RS256,
+	CONF_JWT_RS384,
+	CONF_JWT_RS512,
+	CONF_JWT_ES256,
+	CONF_JWT_ES384,
+	CONF_JWT_ES512,
+	CONF_JWT_EDDSA,
+};
+
+/* The section jwt. */
+struct conf_jwt {
+	int algorithm; /* enum conf_jwt_algorithm */
+	char *key_file, *issuer, *audience;
+	int64_t leeway; /* ms */
+	char *user_claim, *scopes_claim, *event_types_claim;
+};
+
 struct conf {
 	/* both programs */
 	char *database;
@@ -36,6 +58,7 @@ struct conf {
 	int log_format; /* enum conf_log_format */
 	int log_target; /* enum log_target */
 	int64_t max_event_bytes;
+	struct conf_jwt jwt;
 
 	/* evhub-wsd */
 	char *name;

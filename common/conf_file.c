@@ -6,6 +6,7 @@
 #include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,17 @@
 
 #define INCLUDE_DEPTH_MAX 10
 
+/* What libconfuse calls the file itself, among sections. */
+#define TOP "root"
+
+#define SECTION "jwt"
+#define SECTION_MAX 16
+
 /* libconfuse calls plain functions without a pointer of ours, so what they
  * need stands here while a file is being read. */
 static struct {
 	char *why;
+	const char *path; /* a section does not know it */
 	int depth;
 } reading;
 
@@ -26,21 +34,46 @@ on_parse_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(pr
 static void
 on_parse_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
+	const char *path = cfg != NULL && cfg->filename != NULL ? cfg->filename : reading.path;
 	int n = 0;
 
 	if (reading.why[0] != '\0')
 		return; /* the first one is the cause */
-	if (cfg != NULL && cfg->filename != NULL && cfg->line > 0)
-		n = snprintf(reading.why, CONF_WHY_BYTES, "%s:%d: ", cfg->filename, cfg->line);
+	if (cfg != NULL && path != NULL && cfg->line > 0)
+		n = snprintf(reading.why, CONF_WHY_BYTES, "%s:%d: ", path, cfg->line);
 	if (n >= 0 && n < CONF_WHY_BYTES)
 		(void)vsnprintf(reading.why + n, CONF_WHY_BYTES - (size_t)n, fmt, ap);
+}
+
+/* The name of an option with that of its section in front, as the table has it. */
+static size_t
+full_name(const cfg_t *cfg, const cfg_opt_t *opt, char name[64])
+{
+	bool top = cfg->name == NULL || strcmp(cfg->name, TOP) == 0;
+	int n = snprintf(name, 64, "%s%s%s", top ? "" : cfg->name, top ? "" : ".", opt->name);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* … and as libconfuse looks for it. */
+static const char *
+confuse_path(const struct conf_option *o, char path[64])
+{
+	char *dot;
+
+	(void)snprintf(path, 64, "%s", o->key);
+	dot = strchr(path, '.');
+	if (dot != NULL)
+		*dot = '|';
+	return path;
 }
 
 /* Checks each value while the parser still knows its line. */
 static int
 on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
-	const struct conf_option *o = conf_find(opt->name, strlen(opt->name));
+	char name[64];
+	const struct conf_option *o = conf_find(name, full_name(cfg, opt, name));
 	char why[CONF_WHY_BYTES] = "";
 	struct conf scratch;
 	unsigned int n = cfg_opt_size(opt);
@@ -124,6 +157,23 @@ blank_comments(char *text)
 	}
 }
 
+/* How many braces are left open at the end: libconfuse does not mind. */
+static int
+open_braces(char *text)
+{
+	int open = 0;
+
+	for (char *p = text; *p != '\0';) {
+		if (*p == '"' || *p == '\'') {
+			p = skip_quoted(p);
+			continue;
+		}
+		open += *p == '{' ? 1 : *p == '}' ? -1 : 0;
+		p++;
+	}
+	return open;
+}
+
 /* The file's text without its comments, as a stream over *text. */
 static FILE *
 without_comments(FILE *fp, struct buf *text)
@@ -152,15 +202,21 @@ parse_file(cfg_t *cfg, FILE *fp, char *path)
 	FILE *stream = without_comments(fp, &text);
 
 	cfg->filename = path;
+	reading.path = path;
 	cfg->line = 1;
 	if (stream != NULL) {
 		rc = cfg_parse_fp(cfg, stream);
 		(void)fclose(stream);
+		if (rc == CFG_SUCCESS && open_braces(text.data) != 0) {
+			cfg_error(cfg, "premature end of file");
+			rc = CFG_PARSE_ERROR;
+		}
 	} else {
 		cfg_error(cfg, "%s", strerror(errno));
 	}
 	buf_free(&text);
 	cfg->filename = outer;
+	reading.path = outer;
 	cfg->line = line;
 	return rc;
 }
@@ -235,7 +291,8 @@ take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
 	enum evh_rc rc = EVH_OK;
 
 	for (const struct conf_option *o = conf_table; rc == EVH_OK && o->key != NULL; o++) {
-		cfg_opt_t *opt = cfg_getopt(cfg, o->key);
+		char path[64];
+		cfg_opt_t *opt = cfg_getopt(cfg, confuse_path(o, path));
 
 		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
 			continue;
@@ -247,26 +304,50 @@ take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
 	return rc;
 }
 
-static cfg_opt_t *
-confuse_options(void)
+static cfg_opt_t
+confuse_option(const struct conf_option *o, const char *name)
+{
+	cfg_opt_t one = CFG_STR(name, NULL, CFGF_NODEFAULT),
+		  many = CFG_STR_LIST(name, NULL, CFGF_NODEFAULT);
+
+	return o->kind == CONF_LIST ? many : one;
+}
+
+/* The one section that there is: its options into section (room for size),
+ * those of the file itself into opts; each list with its end. */
+static void
+fill_options(cfg_opt_t *opts, cfg_opt_t *section, size_t size)
 {
 	static const cfg_opt_t include = CFG_FUNC("include", on_include), end = CFG_END();
-	cfg_opt_t *opts;
+	size_t n = 0, k = 0;
+
+	for (const struct conf_option *o = conf_table; o->key != NULL; o++) {
+		if (strncmp(o->key, SECTION ".", sizeof(SECTION)) == 0 && k + 1 < size)
+			section[k++] = confuse_option(o, o->key + sizeof(SECTION));
+		else
+			opts[n++] = confuse_option(o, o->key);
+	}
+	section[k] = end;
+	{
+		cfg_opt_t jwt = CFG_SEC(SECTION, section, CFGF_NONE);
+
+		opts[n++] = jwt;
+	}
+	opts[n++] = include;
+	opts[n] = end;
+}
+
+static cfg_opt_t *
+confuse_options(cfg_opt_t *section, size_t size)
+{
 	size_t n = 0;
+	cfg_opt_t *opts;
 
 	while (conf_table[n].key != NULL)
 		n++;
-	opts = calloc(n + 2, sizeof(*opts));
-	if (opts == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		cfg_opt_t one = CFG_STR(conf_table[i].key, NULL, CFGF_NODEFAULT);
-		cfg_opt_t many = CFG_STR_LIST(conf_table[i].key, NULL, CFGF_NODEFAULT);
-
-		opts[i] = conf_table[i].kind == CONF_LIST ? many : one;
-	}
-	opts[n] = include;
-	opts[n + 1] = end;
+	opts = calloc(n + 3, sizeof(*opts));
+	if (opts != NULL)
+		fill_options(opts, section, size);
 	return opts;
 }
 
@@ -281,8 +362,11 @@ read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path, char why[CO
 	reading.why = why;
 	reading.depth = 0;
 	(void)cfg_set_error_function(cfg, on_parse_error);
-	for (const struct conf_option *o = conf_table; o->key != NULL; o++)
-		(void)cfg_set_validate_func(cfg, o->key, on_value);
+	for (const struct conf_option *o = conf_table; o->key != NULL; o++) {
+		char key[64];
+
+		(void)cfg_set_validate_func(cfg, confuse_path(o, key), on_value);
+	}
 	rc = parse_file(cfg, fp, name);
 	free(name);
 	if (rc == CFG_SUCCESS)
@@ -296,7 +380,7 @@ enum evh_rc
 conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
 {
 	FILE *fp = open_file(path);
-	cfg_opt_t *opts;
+	cfg_opt_t *opts, section[SECTION_MAX];
 	cfg_t *cfg;
 	enum evh_rc rc = EVH_NOMEM;
 
@@ -305,7 +389,7 @@ conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
 		(void)conf_complain(why, "%s: cannot be read: %s", path, strerror(errno));
 		return EVH_NOT_FOUND;
 	}
-	opts = confuse_options();
+	opts = confuse_options(section, SECTION_MAX);
 	cfg = opts != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
 	if (cfg != NULL) {
 		rc = read_into(conf, cfg, fp, path, why);

@@ -38,6 +38,8 @@ static const char *const words_synchronous[] = { "normal", "full", NULL };
 static const char *const words_event_loop[] = { "auto", "uv", "ev", "poll", NULL };
 static const char *const words_unknown[] = { "reject", "ignore", NULL };
 static const char *const words_level[] = { "error", "warn", "info", "debug", NULL };
+static const char *const words_jwt[] = { "off", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512",
+	"ES256", "ES384", "ES512", "EdDSA", NULL };
 static const char *const words_format[] = { "text", "json", NULL };
 static const char *const words_target[] = { "auto", "stderr", "syslog", "journald", NULL };
 
@@ -72,6 +74,14 @@ const struct conf_option conf_table[] = {
 	LIST(trusted_proxies, ""),
 	LIST(control_users, ""),
 	LIST(publish_users, ""),
+	{ "jwt.algorithm", CONF_WORD, AT(jwt.algorithm), "off", 0, 0, words_jwt },
+	{ "jwt.key_file", CONF_STRING, AT(jwt.key_file), "", 0, 0, NULL },
+	{ "jwt.issuer", CONF_STRING, AT(jwt.issuer), "", 0, 0, NULL },
+	{ "jwt.audience", CONF_STRING, AT(jwt.audience), "", 0, 0, NULL },
+	{ "jwt.leeway", CONF_TIME, AT(jwt.leeway), "10", 0, 300000, NULL },
+	{ "jwt.user_claim", CONF_STRING, AT(jwt.user_claim), "sub", 0, 0, NULL },
+	{ "jwt.scopes_claim", CONF_STRING, AT(jwt.scopes_claim), "scope", 0, 0, NULL },
+	{ "jwt.event_types_claim", CONF_STRING, AT(jwt.event_types_claim), "event_types", 0, 0, NULL },
 	STRING(tls_certificate, ""),
 	STRING(tls_key, ""),
 	WORD(log_level, "info", words_level),

@@ -10,7 +10,7 @@
 enum conf_kind { CONF_STRING, CONF_LIST, CONF_NUMBER, CONF_SIZE, CONF_TIME, CONF_BOOL, CONF_WORD };
 
 struct conf_option {
-	const char *key;
+	const char *key; /* "section.key" in a section */
 	enum conf_kind kind;
 	size_t offset;		  /* in struct conf */
 	const char *fallback;	  /* the default, as one would write it */

@@ -2,6 +2,7 @@
 
 #include "common/conf.h"
 #include "common/db.h"
+#include "common/verifier.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -28,9 +29,15 @@ conf_test(const struct conf *conf)
 	const struct db_options options = {
 		.path = conf->database, .mode = DB_READ_ONLY, .busy_ms = 1000
 	};
-	char why[DB_WHY_BYTES] = "";
+	char why[CONF_WHY_BYTES] = "";
+	struct verifier *verifier;
 	sqlite3 *db = NULL;
 
+	if (verifier_new(&verifier, conf, why) != EVH_OK) {
+		log_error("configuration_refused", "reason=\"%s\"", why);
+		return EXIT_FAILURE;
+	}
+	verifier_unref(&verifier);
 	if (may_be_made(conf->database)) {
 		log_info("configuration_ok", "database %s does not exist yet and will be created",
 			conf->database);

@@ -131,3 +131,32 @@ event_type_allowed(const char *patterns, const char *name)
 	}
 	return false;
 }
+
+static bool
+pattern_valid(const char *text, size_t len)
+{
+	if (len == 1 && text[0] == '*')
+		return true;
+	if (len == 0 || len > EVENT_TYPE_MAX)
+		return false;
+	if (len > 2 && memcmp(text + len - 2, ".*", 2) == 0)
+		len -= 2;
+	for (size_t i = 0; i < len; i++)
+		if (!name_char(text[i]))
+			return false;
+	return text[0] != '_' && text[0] != '.' && text[0] != '-';
+}
+
+bool
+event_patterns_valid(const char *patterns, size_t max)
+{
+	size_t count = 0, len;
+
+	for (patterns += strspn(patterns, " "); *patterns != '\0'; patterns += strspn(patterns, " ")) {
+		len = strcspn(patterns, " ");
+		if (!pattern_valid(patterns, len) || ++count > max)
+			return false;
+		patterns += len;
+	}
+	return true;
+}

@@ -45,4 +45,8 @@ void event_types_free(struct event_types *list);
  * by blanks.  NULL patterns allow every name. */
 bool event_type_allowed(const char *patterns, const char *name);
 
+/* True if patterns is a list of at most max patterns, each "*", a name, or a
+ * name and ".*" (64 bytes at most); "" is one. */
+bool event_patterns_valid(const char *patterns, size_t max);
+
 #endif

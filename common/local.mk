@@ -15,12 +15,15 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/ids.c %D%/ids.h \
 	%D%/json.c %D%/json.h \
 	%D%/json_text.c %D%/json_text.h \
+	%D%/jwt_claims.c %D%/jwt_claims.h \
+	%D%/jwt_key.c %D%/jwt_key.h \
 	%D%/log.c %D%/log.h \
 	%D%/log_format.c %D%/log_format.h \
 	%D%/log_repeat.c %D%/log_repeat.h \
 	%D%/migrations.h \
 	%D%/rc.c %D%/rc.h \
-	%D%/ticket.c %D%/ticket.h
+	%D%/ticket.c %D%/ticket.h \
+	%D%/verifier.c %D%/verifier.h
 nodist_%C%_libevhub_common_a_SOURCES = %D%/migrations.c
 
 BUILT_SOURCES += %D%/migrations.c

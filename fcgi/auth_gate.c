@@ -6,10 +6,16 @@ bool
 auth_gate_enter(struct context *ctx, struct call *call)
 {
 	const struct request *r = call->request;
-	enum evh_rc rc = auth_check(ctx->auth, r->authorization, r->api_key, &call->who, &call->error);
+	struct verifier *v = ctx->keys != NULL ? keys_get(ctx->keys) : NULL;
+	enum evh_rc rc;
+
+	auth_set_verifier(ctx->auth, v);
+	verifier_unref(&v);
+	rc = auth_check(ctx->auth, r->authorization, r->api_key, &call->who, &call->error);
 
 	if (rc == EVH_DENIED)
-		log_warn("auth_failed", "remote_addr=%s reason=\"%s\"", r->remote_addr, call->error.message);
+		log_warn("auth_failed", "remote_addr=%s reason=\"%s\"", r->remote_addr,
+			call->error.message);
 	else if (rc != EVH_OK)
 		context_suspect(ctx, rc);
 	return rc == EVH_OK;

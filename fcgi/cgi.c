@@ -74,7 +74,7 @@ write_answer(struct response *response)
 }
 
 bool
-cgi_serve(const struct conf *conf)
+cgi_serve(const struct conf *conf, struct keys *keys)
 {
 	extern char **environ;
 	size_t left = body_length();
@@ -87,6 +87,7 @@ cgi_serve(const struct conf *conf)
 
 	writer_init(&writer, conf);
 	context_init(&ctx, conf, &writer);
+	ctx.keys = keys;
 	request_init(&request, environ, input);
 	service_handle(&ctx, &request, &response);
 	request_drain(&request);

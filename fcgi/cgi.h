@@ -5,6 +5,7 @@
 #define EVH_FCGI_CGI_H
 
 #include "common/conf.h"
+#include "fcgi/keys.h"
 
 #include <stdbool.h>
 
@@ -12,7 +13,7 @@
 bool cgi_started(void);
 
 /* Serves the request.  False if the answer could not be written. */
-bool cgi_serve(const struct conf *conf);
+bool cgi_serve(const struct conf *conf, struct keys *keys);
 
 /* Answers 503 to a request that nothing can be done about. */
 bool cgi_refuse(const char *error, const char *message);

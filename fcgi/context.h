@@ -13,6 +13,7 @@
 #include "common/conf.h"
 #include "common/db.h"
 #include "fcgi/daemon_link.h"
+#include "fcgi/keys.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -51,6 +52,7 @@ enum statement {
 struct context {
 	const struct conf *conf;
 	struct writer *writer; /* of the process; NULL in its own context */
+	struct keys *keys;     /* of JWTs; NULL: none.  Set after context_init */
 	sqlite3 *db;	       /* NULL while it is not open */
 	struct auth *auth;
 	sqlite3_stmt *statements[STATEMENT_COUNT];

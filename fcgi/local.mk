@@ -11,6 +11,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/endpoints.h \
 	%D%/events.c \
 	%D%/health.c \
+	%D%/keys.c %D%/keys.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/live.c %D%/live.h \
 	%D%/membership.c %D%/membership.h \

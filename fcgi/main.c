@@ -50,6 +50,7 @@
 struct server {
 	const struct conf *conf;
 	struct writer writer;
+	struct keys *keys;
 	struct listener listener;
 	int stop[2];	       /* a pipe; closing the writing end stops the threads */
 	bool finish_backlog;   /* when stopping, serve what has connected to our own path */
@@ -134,6 +135,7 @@ work(void *arg)
 	FCGX_Request fcgi;
 
 	context_init(&ctx, s->conf, &s->writer);
+	ctx.keys = s->keys;
 	(void)context_open(&ctx, &e); /* a failure is logged; requests try again */
 	api_error_free(&e);
 	(void)FCGX_InitRequest(&fcgi, s->listener.fd, 0);
@@ -209,6 +211,7 @@ serve(struct server *s)
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGUSR1);
+	(void)sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (flags < 0 || fcntl(s->listener.fd, F_SETFL, flags | O_NONBLOCK) != 0 || pipe(s->stop) != 0 ||
 		!start_threads(s)) {
@@ -217,7 +220,8 @@ serve(struct server *s)
 	}
 	log_info("started", "version=%s threads=%lld database=%s", PACKAGE_VERSION,
 		(long long)s->started, s->conf->database);
-	(void)sigwait(&signals, &signo);
+	while (sigwait(&signals, &signo) == 0 && signo == SIGHUP)
+		keys_reload(s->keys, s->conf);
 	log_info("stopping", "signal=%d", signo);
 	if (!stop_threads(s)) {
 		log_warn("stopped", "requests were still in hand");
@@ -229,11 +233,12 @@ serve(struct server *s)
 }
 
 static int
-run_fastcgi(const struct conf *conf, bool inherited)
+run_fastcgi(const struct conf *conf, struct keys *keys, bool inherited)
 {
-	struct server s = {
-		.conf = conf, .turn = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER
-	};
+	struct server s = { .conf = conf,
+		.keys = keys,
+		.turn = PTHREAD_MUTEX_INITIALIZER,
+		.mutex = PTHREAD_MUTEX_INITIALIZER };
 	char why[LISTENER_WHY_BYTES];
 	pthread_condattr_t attr;
 	int status;
@@ -273,9 +278,21 @@ occupy_standard_fds(void)
 		(void)close(fd);
 }
 
+/* The exit status. */
+static int
+misconfigured(bool cgi)
+{
+	return cgi && cgi_refuse("misconfigured", "the configuration is refused; see the log")
+		? EXIT_SUCCESS
+		: EXIT_FAILURE;
+}
+
 int
 main(int argc, char **argv)
 {
+	char why[CONF_WHY_BYTES] = "out of memory";
+	struct verifier *verifier;
+	struct keys keys;
 	struct conf_args args;
 	struct conf conf;
 	bool socket_on_0, cgi;
@@ -300,16 +317,21 @@ main(int argc, char **argv)
 		args.path = getenv("EVHUB_CONF");
 	if (conf_load(&conf, &args, PROGRAM) != EVH_OK) {
 		conf_arguments_free(&args);
-		return cgi && cgi_refuse("misconfigured", "the configuration is refused; see the log")
-			? EXIT_SUCCESS
-			: EXIT_FAILURE;
+		return misconfigured(cgi);
 	}
-	if (args.test)
+	if (args.test) {
 		status = conf_test(&conf);
-	else if (cgi)
-		status = cgi_serve(&conf) ? EXIT_SUCCESS : EXIT_FAILURE;
-	else
-		status = run_fastcgi(&conf, socket_on_0);
+	} else if (verifier_new(&verifier, &conf, why) != EVH_OK) {
+		log_error("configuration_refused", "reason=\"%s\"", why);
+		status = misconfigured(cgi);
+	} else {
+		keys_init(&keys, verifier);
+		if (cgi)
+			status = cgi_serve(&conf, &keys) ? EXIT_SUCCESS : EXIT_FAILURE;
+		else
+			status = run_fastcgi(&conf, &keys, socket_on_0);
+		keys_free(&keys);
+	}
 	conf_arguments_free(&args);
 	conf_free(&conf);
 	log_flush(true);

@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	%D%/integration/test_barrier.py \
 	%D%/integration/test_control.py \
 	%D%/integration/test_endpoints.py \
+	%D%/integration/test_jwt.py \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
 	%D%/integration/test_logs.py \

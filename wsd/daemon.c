@@ -57,6 +57,7 @@ struct daemon {
 	struct history *history;
 	struct hub *hub;
 	struct sessions *sessions;
+	struct verifier *verifier; /* of the start; a reload gives another */
 	struct feed *feed;
 	struct watch *watch;
 	struct server *server;
@@ -386,6 +387,17 @@ told_to_end(void *arg)
 }
 
 static void
+reload(struct daemon *d)
+{
+	struct verifier *verifier;
+
+	if (!reload_conf(d->conf, d->args, &verifier))
+		return;
+	sessions_set_verifier(d->sessions, verifier);
+	verifier_unref(&verifier);
+}
+
+static void
 on_signal(void *arg)
 {
 	struct daemon *d = arg;
@@ -394,7 +406,7 @@ on_signal(void *arg)
 	while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			notify_reloading();
-			reload_conf(d->conf, d->args);
+			reload(d);
 			notify_ready();
 		} else {
 			told_to_end(d);
@@ -526,8 +538,11 @@ make_sessions(struct daemon *d, char *why)
 {
 	struct session_setup setup = { d->conf, d->hub, d->store, &d->metrics, d->db, catch_up,
 		feed_again, d };
+	enum evh_rc rc = sessions_new(&d->sessions, &setup, why);
 
-	return sessions_new(&d->sessions, &setup, why);
+	if (rc == EVH_OK)
+		sessions_set_verifier(d->sessions, d->verifier);
+	return rc;
 }
 
 static enum evh_rc
@@ -590,7 +605,9 @@ start(struct daemon *d, char *why)
 			fds, FDS_MIN);
 		return EVH_FULL;
 	}
-	rc = store_start(&d->store, d->conf, why); /* creates the database */
+	rc = verifier_new(&d->verifier, d->conf, why); /* before anything is made */
+	if (rc == EVH_OK)
+		rc = store_start(&d->store, d->conf, why); /* creates the database */
 	if (rc == EVH_OK)
 		rc = instance_lock(&d->instance, d->conf, why);
 	if (rc == EVH_OK)
@@ -639,6 +656,7 @@ finish(struct daemon *d)
 	loop_free(&d->loop); /* ends what connections are left */
 	server_free(&d->server);
 	sessions_free(&d->sessions);
+	verifier_unref(&d->verifier);
 	if (d->feed != NULL && d->hub != NULL)
 		instance_remember(d->instance, hub_epoch(d->hub), feed_event_seq(d->feed));
 	feed_free(&d->feed);

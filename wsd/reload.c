@@ -9,17 +9,32 @@
 		(b) = swap_;               \
 	} while (0)
 
-void
-reload_conf(struct conf *conf, const struct conf_args *args)
+static void
+stay(const struct conf *conf, const char *why)
 {
+	log_setup("evhub-wsd", (enum log_level)conf->log_level, conf->log_format == CONF_LOG_JSON,
+		(enum log_target)conf->log_target);
+	if (why != NULL)
+		log_error("configuration_refused", "reason=\"%s\"", why);
+	log_error("reload_refused", "effect=\"the configuration in force stays\"");
+}
+
+bool
+reload_conf(struct conf *conf, const struct conf_args *args, struct verifier **verifier)
+{
+	char why[CONF_WHY_BYTES] = "out of memory";
 	struct conf fresh;
 
 	if (conf_load(&fresh, args, "evhub-wsd") != EVH_OK) {
-		log_setup("evhub-wsd", (enum log_level)conf->log_level,
-			conf->log_format == CONF_LOG_JSON, (enum log_target)conf->log_target);
-		log_error("reload_refused", "effect=\"the configuration in force stays\"");
-		return;
+		stay(conf, NULL);
+		return false;
 	}
+	if (verifier_new(verifier, &fresh, why) != EVH_OK) {
+		stay(conf, why);
+		conf_free(&fresh);
+		return false;
+	}
+	SWAP(conf->jwt, fresh.jwt);
 	/* limits and lists that are looked at whenever they are needed */
 	SWAP(conf->log_level, fresh.log_level);
 	SWAP(conf->log_format, fresh.log_format);
@@ -38,4 +53,5 @@ reload_conf(struct conf *conf, const struct conf_args *args)
 		log_warn("needs_restart", "keys=\"database, name, control_socket\"");
 	conf_free(&fresh);
 	log_info("reloaded", "%s", "");
+	return true;
 }

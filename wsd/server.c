@@ -59,7 +59,7 @@ struct server {
 	size_t listener_count;
 	struct buf addresses;
 	size_t max_message;
-	bool stopped;	    /* accepts no more: the end is near */
+	bool stopped; /* accepts no more: the end is near */
 	struct move *moves;
 	struct loop_timer *mover;
 	struct server_conn *arriving; /* while it is being given to the library again */

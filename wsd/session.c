@@ -93,6 +93,12 @@ sessions_new(struct sessions **out, const struct session_setup *setup, char *why
 }
 
 void
+sessions_set_verifier(struct sessions *sessions, struct verifier *verifier)
+{
+	auth_set_verifier(sessions->auth, verifier);
+}
+
+void
 sessions_free(struct sessions **sessions)
 {
 	struct sessions *s = *sessions;

@@ -7,6 +7,7 @@
 
 #include "common/auth.h"
 #include "common/conf.h"
+#include "common/verifier.h"
 #include "wsd/feed.h"
 #include "wsd/hub.h"
 #include "wsd/metrics.h"
@@ -32,6 +33,8 @@ struct session_setup {
 
 /* On failure why (CONF_WHY_BYTES) may hold the reason. */
 enum evh_rc sessions_new(struct sessions **out, const struct session_setup *setup, char *why);
+/* The verifier of JWTs from now on; NULL: they are not taken. */
+void sessions_set_verifier(struct sessions *sessions, struct verifier *verifier);
 void sessions_free(struct sessions **sessions);
 
 /* What the server calls. */

@@ -364,12 +364,17 @@ def test_the_default_file_is_understood(make_hub):
 def test_the_default_file_has_every_key():
     with open(os.path.join(procs.SOURCE, "common", "conf_table.c")) as f:
         known = re.findall(r"^\t(?:STRING|LIST|NUMBER|SIZE|TIME|BOOL|WORD)\((\w+), \"(.*?)\"", f.read(), re.M)
+        f.seek(0)
+        section = re.findall(r'^\t\{ "jwt\.(\w+)", \w+,\s+AT\([\w.]+\),\s+"(.*?)"', f.read(), re.M)
     with open(os.path.join(procs.SOURCE, "etc", "evhub.conf")) as f:
-        told = dict(re.findall(r"^#(\w+) = (.*)$", f.read(), re.M))
-    assert sorted(told) == sorted(key for key, _ in known)
-    for key, default in known:
-        if default:
-            assert told[key].strip('{}"') == default, key
+        text = f.read()
+    assert len(section) > 5
+    for listed, prefix in ((known, "#"), (section, "#\t")):
+        told = dict(re.findall(f"^{prefix}(\\w+) = (.*)$", text, re.M))
+        assert sorted(told) == sorted(key for key, _ in listed)
+        for key, default in listed:
+            if default:
+                assert told[key].strip('{}"') == default, key
 
 
 # ---- the database

@@ -65,8 +65,6 @@ WSD_TESTS = \
 	%D%/test_subprotocols \
 	%D%/test_wsd_parts
 WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
-WSD_TESTS = %D%/test_hub %D%/test_metrics %D%/test_wsd_parts
-WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
 
 check_PROGRAMS += $(WSD_TESTS)
 TESTS += $(WSD_TESTS)

@@ -150,7 +150,16 @@ static void
 wrong_files(void **state)
 {
 	refused(*state, "name = a\n\nbogus = 1\n", ":3: no such option 'bogus'");
-	refused(*state, "jwt { issuer = \"x\" }\n", ":1: no such option 'jwt'");
+	refused(*state, "jtw { issuer = \"x\" }\n", ":1: no such option 'jtw'");
+	refused(*state, "jwt {\nissuer = x\n\nisuer = y\n}\n", ":4: no such option 'isuer'");
+	refused(*state, "jwt.issuer = x\n", ":1: no such option 'jwt.issuer'");
+	refused(*state, "issuer = x\n", ":1: no such option 'issuer'");
+	refused(*state, "jwt {\nname = x }\n", ":2: no such option 'name'");
+	refused(*state, "jwt { algorithm = none }\n",
+		":1: jwt.algorithm: \"none\" is not one of off, HS256, HS384, HS512, RS256, RS384,"
+		" RS512, ES256, ES384, ES512, EdDSA");
+	refused(*state, "\njwt {\nleeway = 6m\n}", ":3: jwt.leeway: 6m is out of bounds (0 to 300)");
+	refused(*state, "\njwt {\nleeway = 5\n", ":4: premature end of file");
 	refused(*state, "\nping_interval = 3x\n",
 		":2: ping_interval: \"3x\" is not a whole number of seconds, or with ms, s, m, h or d");
 	refused(*state, "max_body_bytes = 3k\n",
