@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	%D%/integration/publisher.py \
 	%D%/integration/pytest.ini \
 	%D%/integration/snippets.py \
+	%D%/integration/tour.py \
 	%D%/integration/test_api.py \
 	%D%/integration/test_barrier.py \
 	%D%/integration/test_control.py \
@@ -45,6 +46,9 @@ EXTRA_DIST += \
 	%D%/integration/test_torture.py \
 	%D%/integration/test_unsubscribe.py \
 	%D%/integration/test_web_client.py
+
+# The Debian package on a bare system: tools/check --packages.
+EXTRA_DIST += %D%/packages/check %D%/packages/boot %D%/packages/trial %D%/packages/subscriber.py
 
 PYTEST_JOBS = 2
 PYTEST_FLAGS =

@@ -8,8 +8,9 @@ import subprocess
 import api_docs
 import procs
 import snippets
+import tour
 from hub import READY
-from procs import Process, wait_for
+from procs import Process
 
 RUN = {
     "evhub.7": ["sh", "sh", "sh", "subscriber", "sh", "sh", "sh", "sh"],
@@ -48,64 +49,9 @@ def here(hub, text):
     return re.sub("|".join(map(re.escape, instead)), lambda m: instead[m.group()], text)
 
 
-def shell(text):
-    result = subprocess.run(["sh", "-e"], input=text, capture_output=True, text=True, timeout=procs.PATIENCE * 3,
-                            check=False)
-    assert result.returncode == 0, (text, result)
-    return result.stdout
-
-
-class Subscriber:
-    """The client of the page, in its other terminal."""
-
-    def __init__(self, command, log):
-        self.log = log
-        with open(log, "wb") as out:
-            self.popen = subprocess.Popen(["sh", "-c", "exec " + command], stdin=subprocess.PIPE, stdout=out,
-                                          stderr=subprocess.STDOUT)
-
-    def wait_for(self, text):
-        def look():
-            with open(self.log) as f:
-                self.seen = f.read()
-            return text in self.seen
-        wait_for(look, lambda: f"{text} is not in {self.seen}")
-
-    def stop(self):
-        self.popen.kill()
-        self.popen.wait()
-        self.popen.stdin.close()
-
-
 def test_the_tour(make_hub):
     hub = make_hub(front="lighttpd")
-    parts = [here(hub, s.text) for s in snippets.of("evhub.7", "sh")]
-    begin, key, ticket, publish, look, change, revoke = parts
-    command = snippets.of("evhub.7", "subscriber")[0].text
-
-    state = begin + key + ticket
-    out = shell(state + 'echo "KEY=$KEY"')
-    assert '"status":"ok"' in out
-    address = re.search(r"ws://.*$", out, re.M).group()
-    key_again = re.search(r"^KEY=.*$", out, re.M).group() + "\n"
-    subscriber = Subscriber(command.replace("address", address), os.path.join(hub.directory, "subscriber.log"))
-    try:
-        subscriber.wait_for("WebSocket connection established")
-        variables = re.sub("^curl.*$", "", begin, flags=re.M) + key_again
-        out = shell(variables + publish)
-        assert out.count('"id":') == 2, out
-        for message in ("VM_STATE_CHANGED", "by HTTP", "by socket"):
-            subscriber.wait_for(message)
-        out = shell(variables + look)
-        assert "alice" in out and '"total_clients":1' in out, out
-        out = shell(variables + change)
-        assert '"message":"unsubscribed from: pdfm"' in out, out
-        subscriber.wait_for('"unsubscribed","body":{"event_types":["pdfm"],"subscriptions":["global","health"]}')
-        subscriber.wait_for('"unsubscribed","body":{"event_types":["health"],"subscriptions":["global"]}')
-        shell(variables + revoke)
-        subscriber.wait_for("1008")
-    finally:
-        subscriber.stop()
+    tour.take(lambda text: here(hub, text), hub.directory)
 
 
 def test_examples_of_the_configuration(make_hub):
@@ -113,7 +59,7 @@ def test_examples_of_the_configuration(make_hub):
     conf, check = (here(hub, s.text) for s in snippets.of("evhub.conf.5"))
     with open(hub.conf_path, "a") as f:
         f.write(conf)
-    shell(check)
+    tour.shell(check)
     # and what it says is what is used
     second = hub.start_wsd("second", ["listen=unix:" + hub.directory + "/other.sock"])
     second.stop()
@@ -126,7 +72,7 @@ def test_examples_of_the_daemon(make_hub):
     process = Process("example", argv, os.path.join(hub.directory, "example.log"))
     process.wait_ready(lambda: READY.search(process.text()), "not ready")
     process.stop()
-    assert '"ok":true' in shell(ask)
+    assert '"ok":true' in tour.shell(ask)
 
 
 def test_example_of_the_program(make_hub):
