@@ -1,17 +1,43 @@
-"""The README's session, taken from the README and run."""
+"""What the README shows, taken from the README and run."""
 
 import os
 import re
 import subprocess
 
+import pytest
+
 import clients
 import procs
+
+# The first words of each block, and what runs it.
+BLOCKS = {
+    "tools/quickstart": "tools/check",
+    ". /tmp/evhub-demo.*/env": "test_session",
+    "apt-get build-dep": "tests/packages/check",
+    "apt-get install -y ./evhub_*.deb lighttpd": "tests/packages/trial",
+    "apt-get install -y ./evhub_*.deb apache2": "tests/packages/trial",
+    "apt-get install -y ./evhub_*.deb nginx": "tests/packages/trial",
+    "KEY=$(sqlite3": "tests/packages/trial",
+    "apt-get install -y gcc": "tests/packages/trial",
+    "install -m 644 etc/systemd/*.service": "tests/packages/trial",
+    "const answer = await fetch(": "test_lines_of_a_page",
+}
+
+
+def blocks():
+    with open(os.path.join(procs.SOURCE, "README.md")) as f:
+        return re.findall(r"^```\w+\n(.*?)^```", f.read(), re.S | re.M)
+
+
+def test_every_block_is_run():
+    starts = list(BLOCKS)
+    found = [next((s for s in starts if block.startswith(s)), block) for block in blocks()]
+    assert found == starts
 
 
 def commands():
     """The lines of the session by their first word; the frames it shows are left out."""
-    with open(os.path.join(procs.SOURCE, "README.md")) as f:
-        block = re.search(r"```sh\n(\. /tmp/evhub-demo.*?)```", f.read(), re.S).group(1)
+    block = next(b for b in blocks() if b.startswith(". /tmp/evhub-demo"))
     lines = block.replace("\\\n", " ").splitlines()
     return [line for line in lines if not re.match(r"[<{]|\s*#", line)]
 
@@ -42,3 +68,33 @@ def test_session(make_hub):
     assert ws.recv()["message"] == "unsubscribed"
     shell(env, delete)
     assert ws.closed() == (1008, "disconnected by the operator")
+
+
+PAGE = """
+import { createRequire } from "node:module";
+const ws = createRequire(import.meta.url)("/usr/share/nodejs/ws");
+const [origin, token] = process.argv.slice(2);
+const plainFetch = globalThis.fetch;
+const page = {
+	token,
+	location: new URL(origin),
+	fetch: (path, options) => plainFetch(new URL(path, origin), options),
+	WebSocket: class { constructor(url) { return new ws.WebSocket(url.replace("wss:", "ws:")); } },
+};
+const lines = new (Object.getPrototypeOf(async () => {}).constructor)(...Object.keys(page), LINES + "; return ws;");
+const socket = await lines(...Object.values(page));
+socket.onmessage = (frame) => { console.log(frame.data); socket.close(); };
+"""
+
+
+@pytest.mark.web
+def test_lines_of_a_page(make_hub):
+    """In Node, with a fetch that knows relative addresses, as pages have it."""
+    hub = make_hub(front="lighttpd")
+    code = next(b for b in blocks() if b.startswith("const answer"))
+    script = os.path.join(hub.directory, "page.mjs")
+    with open(script, "w") as f:
+        f.write(PAGE.replace("LINES", clients.json.dumps(code)))
+    result = subprocess.run(["node", script, f"http://{hub.front.ws_address}", hub.credential(kind="token").secret],
+                            capture_output=True, text=True, timeout=60, check=False)
+    assert '"subscriptions":["pdfm","global"]' in result.stdout, result
