@@ -95,6 +95,12 @@ def test_the_options_are_told_of():
         assert options == set(letters) | {"c", "o"}, program
 
 
+def test_the_requests_are_told_of():
+    told = set(re.findall(r"^\.It Ql (GET|POST) (\w+)$", page("evhub-fcgi.8"), re.M))
+    assert told | {("GET", "subscribe")} == {
+        (method.upper(), path.strip("/")) for path, method, _ in api_docs.operations().values()}
+
+
 def test_the_close_codes_are_told_of():
     text = page("evhub-wsd.8")
     section = text[text.index(".Ss Closing of connections"):text.index(".Ss Control socket")]
