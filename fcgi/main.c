@@ -311,8 +311,10 @@ main(int argc, char **argv)
 	/* a web server passes a query without "=" to a CGI program as arguments
 	 * (RFC 3875 section 4.4): they are the client's, not the operator's */
 	status = conf_arguments(&args, cgi ? 1 : argc, argv, PROGRAM, SUMMARY);
-	if (status >= 0)
+	if (status >= 0) {
+		conf_arguments_free(&args);
 		return status;
+	}
 	if (args.path == NULL)
 		args.path = getenv("EVHUB_CONF");
 	if (conf_load(&conf, &args, PROGRAM) != EVH_OK) {
