@@ -290,12 +290,16 @@ why_refused(const char *path, enum evh_rc rc, char why[DB_WHY_BYTES])
 }
 
 /* SQLite would make the file 0644, and its -wal and -shm files alike: the group
- * publishes by SQL, so it may write, as far as the umask lets it. */
+ * publishes by SQL, so it may write, as far as the umask lets it.  ":memory:" is
+ * no file to SQLite. */
 static void
 make_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+	int fd;
 
+	if (path[0] == ':')
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
 	if (fd >= 0)
 		(void)close(fd);
 }
