@@ -35,6 +35,14 @@ def test_every_block_is_run():
     assert found == starts
 
 
+def test_the_lists_of_libraries_agree():
+    """Those of the README, of the tools and of the package."""
+    def listed(path):
+        with open(os.path.join(procs.SOURCE, path)) as f:
+            return set(re.findall(r"[a-z0-9-]+-dev\b", f.read())) - {"libc6-dev", "dpkg-dev"}
+    assert listed("README.md") == listed("tools/common.sh") == listed("debian/control")
+
+
 def commands():
     """The lines of the session by their first word; the frames it shows are left out."""
     block = next(b for b in blocks() if b.startswith(". /tmp/evhub-demo"))
