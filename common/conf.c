@@ -1,6 +1,7 @@
 #include "common/conf.h"
 
 #include "common/conf_priv.h"
+#include "common/origin.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -350,6 +351,13 @@ conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
 		return conf_complain(why, "listen: must have at least one address");
 	if (conf->pong_timeout <= conf->ping_interval)
 		return conf_complain(why, "pong_timeout: must be longer than ping_interval");
+	for (size_t i = 0; i < conf->allowed_origins.count; i++) {
+		const char *fault = NULL;
+
+		if (!origin_pattern_valid(conf->allowed_origins.items[i], &fault))
+			return conf_complain(why, "allowed_origins: \"%s\": %s",
+				conf->allowed_origins.items[i], fault);
+	}
 	if (conf->jwt.algorithm == CONF_JWT_OFF && conf->jwt.key_file[0] != '\0')
 		return conf_complain(why, "jwt.algorithm: must be there when jwt.key_file is");
 	if (conf->jwt.algorithm != CONF_JWT_OFF && conf->jwt.key_file[0] != '/')

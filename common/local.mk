@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/log_format.c %D%/log_format.h \
 	%D%/log_repeat.c %D%/log_repeat.h \
 	%D%/migrations.h \
+	%D%/origin.c %D%/origin.h \
 	%D%/rc.c %D%/rc.h \
 	%D%/ticket.c %D%/ticket.h \
 	%D%/verifier.c %D%/verifier.h

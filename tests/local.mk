@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_privilege.py \
 	%D%/integration/test_metrics.py \
+	%D%/integration/test_origins.py \
 	%D%/integration/test_permissions.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \

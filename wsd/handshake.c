@@ -1,6 +1,7 @@
 #include "wsd/handshake.h"
 
 #include "common/ids.h"
+#include "common/origin.h"
 #include "wsd/identify.h"
 #include "wsd/subprotocols.h"
 
@@ -12,51 +13,14 @@
 #define SHORT_BASE "/v1/ws"
 #define ENDPOINT "/subscribe"
 
-/* Origin */
-
-/* Splits an authority into host and port ("" if none), in place of a URL parser. */
 static bool
-split_port(const char *authority, char host[256], const char **port)
+page_allowed(const struct server_request *r, const struct conf *conf)
 {
-	const char *colon = strrchr(authority, ':'), *bracket = strrchr(authority, ']');
-	size_t len;
+	bool trusted = remote_addr_trusted(r->peer, &conf->trusted_proxies);
+	struct origin_site site = { r->host, trusted ? r->forwarded_host : NULL,
+		trusted ? r->forwarded_proto : NULL, r->tls };
 
-	if (colon != NULL && bracket != NULL && colon < bracket)
-		colon = NULL;
-	len = colon != NULL ? (size_t)(colon - authority) : strlen(authority);
-	if (len == 0 || len >= 256)
-		return false;
-	memcpy(host, authority, len);
-	host[len] = '\0';
-	*port = colon != NULL ? colon + 1 : "";
-	return true;
-}
-
-bool
-handshake_origin_allowed(const char *origin, const char *host, const struct conf_list *allowed)
-{
-	const char *authority, *origin_port, *host_port, *usual;
-	char origin_host[256], own_host[256];
-
-	for (size_t i = 0; i < allowed->count; i++)
-		if (strcmp(allowed->items[i], "*") == 0 || strcasecmp(allowed->items[i], origin) == 0)
-			return true;
-	if (allowed->count > 0 || host == NULL)
-		return false;
-	if (strncasecmp(origin, "http://", 7) == 0) {
-		authority = origin + 7;
-		usual = "80";
-	} else if (strncasecmp(origin, "https://", 8) == 0) {
-		authority = origin + 8;
-		usual = "443";
-	} else {
-		return false;
-	}
-	if (!split_port(authority, origin_host, &origin_port) || !split_port(host, own_host, &host_port))
-		return false;
-	return strcasecmp(origin_host, own_host) == 0 &&
-		strcmp(origin_port[0] != '\0' ? origin_port : usual,
-			host_port[0] != '\0' ? host_port : usual) == 0;
+	return r->origin == NULL || origin_allowed(r->origin, &site, &conf->allowed_origins);
 }
 
 /* The steps, each of which may refuse */
@@ -101,7 +65,7 @@ static bool
 check_scope(const struct handshake *h, const struct server_request *r, const struct conf *conf,
 	struct api_error *e)
 {
-	if (r->origin != NULL && !handshake_origin_allowed(r->origin, r->host, &conf->allowed_origins)) {
+	if (!page_allowed(r, conf)) {
 		api_error_fail(e, 403, "origin_not_allowed", "origin", "pages of %.200s may not connect",
 			r->origin);
 		return false;

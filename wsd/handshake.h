@@ -42,8 +42,4 @@ bool handshake_check(struct handshake *h, const struct server_request *request,
 
 void handshake_free(struct handshake *h);
 
-/* Whether a page of this origin (RFC 6454) may connect to this host: listed in
- * allowed, or the same host when the list is empty.  Pure. */
-bool handshake_origin_allowed(const char *origin, const char *host, const struct conf_list *allowed);
-
 #endif

@@ -78,5 +78,7 @@ rehandshake_write(struct buf *out, const struct server_request *r, const char *k
 	header(out, "Origin", r->origin);
 	header(out, "User-Agent", r->user_agent);
 	header(out, "X-Forwarded-For", r->forwarded_for);
+	header(out, "X-Forwarded-Host", r->forwarded_host);
+	header(out, "X-Forwarded-Proto", r->forwarded_proto);
 	buf_puts(out, "\r\n");
 }

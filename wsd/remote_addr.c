@@ -82,8 +82,8 @@ in_network(const struct address *a, const char *network)
 	return bits % 8 == 0 || ((a->bytes[bits / 8] ^ n.bytes[bits / 8]) >> (8 - bits % 8)) == 0;
 }
 
-static bool
-is_trusted(const char *text, const struct conf_list *trusted)
+bool
+remote_addr_trusted(const char *text, const struct conf_list *trusted)
 {
 	static const char *const usual[] = { "unix", "127.0.0.0/8", "::1" };
 	struct address a;
@@ -129,6 +129,6 @@ remote_addr_pick(const char *peer, const char *forwarded_for, const struct conf_
 	char next[REMOTE_ADDR_BYTES];
 
 	(void)snprintf(out, REMOTE_ADDR_BYTES, "%s", peer);
-	while (len > 0 && is_trusted(out, trusted) && last_element(forwarded_for, &len, next))
+	while (len > 0 && remote_addr_trusted(out, trusted) && last_element(forwarded_for, &len, next))
 		memcpy(out, next, sizeof(next));
 }

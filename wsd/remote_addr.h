@@ -19,6 +19,9 @@
 void remote_addr_pick(const char *peer, const char *forwarded_for, const struct conf_list *trusted,
 	char out[REMOTE_ADDR_BYTES]);
 
+/* Whether what a peer says of others is believed. */
+bool remote_addr_trusted(const char *peer, const struct conf_list *trusted);
+
 /* Whether the text is an address, or a network in CIDR form, or "unix". */
 bool remote_addr_valid_network(const char *text);
 

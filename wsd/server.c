@@ -116,13 +116,23 @@ copy_header(struct lws *wsi, char *to, int size, int token)
 	return lws_hdr_copy(wsi, to, size, (enum lws_token_indexes)token);
 }
 
-static const char api_key_header[] = "x-api-key:";
+/* Headers that the library has no number for. */
+enum custom { API_KEY, FORWARDED_HOST, FORWARDED_PROTO, CUSTOM_COUNT };
+
+static const char *const custom_names[CUSTOM_COUNT] = {
+	"x-api-key:", "x-forwarded-host:", "x-forwarded-proto:"
+};
 
 static int
-copy_api_key(struct lws *wsi, char *to, int size, int unused)
+custom_length(struct lws *wsi, int which)
 {
-	(void)unused;
-	return lws_hdr_custom_copy(wsi, to, size, api_key_header, (int)sizeof(api_key_header) - 1);
+	return lws_hdr_custom_length(wsi, custom_names[which], (int)strlen(custom_names[which]));
+}
+
+static int
+copy_custom(struct lws *wsi, char *to, int size, int which)
+{
+	return lws_hdr_custom_copy(wsi, to, size, custom_names[which], (int)strlen(custom_names[which]));
 }
 
 static int
@@ -135,6 +145,12 @@ static const char *
 header(struct server *s, struct lws *wsi, enum lws_token_indexes token)
 {
 	return keep(s, lws_hdr_total_length(wsi, token), copy_header, wsi, (int)token);
+}
+
+static const char *
+custom(struct server *s, struct lws *wsi, enum custom which)
+{
+	return keep(s, custom_length(wsi, (int)which), copy_custom, wsi, (int)which);
 }
 
 static const char *
@@ -185,9 +201,13 @@ handshake_fault(struct server *s, struct lws *wsi)
 static size_t
 headers_length(struct lws *wsi)
 {
-	size_t total =
-		(size_t)lws_hdr_custom_length(wsi, api_key_header, (int)sizeof(api_key_header) - 1) + 1;
+	size_t total = 0;
 
+	for (int i = 0; i < CUSTOM_COUNT; i++) { /* -1: it is not there */
+		int len = custom_length(wsi, i);
+
+		total += len > 0 ? (size_t)len : 0;
+	}
 	for (int t = 0; t < WSI_TOKEN_COUNT; t++)
 		if (t != WSI_TOKEN_HTTP_URI_ARGS && t != WSI_TOKEN_GET_URI)
 			total += (size_t)lws_hdr_total_length(wsi, (enum lws_token_indexes)t);
@@ -243,8 +263,10 @@ read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, str
 		r->upgrade = r->bad == NULL;
 	}
 	r->authorization = header(s, wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-	r->api_key = keep(s, lws_hdr_custom_length(wsi, api_key_header, (int)sizeof(api_key_header) - 1),
-		copy_api_key, wsi, 0);
+	r->api_key = custom(s, wsi, API_KEY);
+	r->forwarded_host = custom(s, wsi, FORWARDED_HOST);
+	r->forwarded_proto = custom(s, wsi, FORWARDED_PROTO);
+	r->tls = lws_is_ssl(wsi) != 0;
 	r->origin = header(s, wsi, WSI_TOKEN_ORIGIN);
 	r->host = header(s, wsi, WSI_TOKEN_HOST);
 	r->user_agent = header(s, wsi, WSI_TOKEN_HTTP_USER_AGENT);

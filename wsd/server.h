@@ -29,8 +29,10 @@ struct server_request {
 	const char *bad; /* what is wrong with the request itself, or NULL */
 	bool too_large;	 /* bad: its header is over the limit */
 	const char *authorization, *api_key, *origin, *host, *user_agent, *forwarded_for;
-	const char *protocols; /* Sec-WebSocket-Protocol, as the client sent it */
-	const char *peer;      /* address, "unix" for a Unix socket */
+	const char *forwarded_host, *forwarded_proto; /* of X-Forwarded-… */
+	bool tls;				      /* to this daemon */
+	const char *protocols;			      /* Sec-WebSocket-Protocol, as the client sent it */
+	const char *peer;			      /* address, "unix" for a Unix socket */
 };
 
 /* The value of a query parameter: NULL if absent; *twice if it is repeated. */

@@ -1,14 +1,13 @@
 /* X-Forwarded-For and the networks of trusted_proxies, and the Origin header.
  * Lines: the peer, the header, the origin, the host, then one network each. */
 
+#include "common/origin.h"
 #include "tests/fuzz/fuzz.h"
-#include "wsd/handshake.h"
 #include "wsd/remote_addr.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define NETWORKS_MAX 8
 
@@ -44,17 +43,24 @@ check_origin(const char *origin, const char *host)
 {
 	char *one = (char *)(uintptr_t)origin;
 	struct conf_list none = { NULL, 0 }, listed = { &one, 1 };
+	struct origin_site nowhere = { NULL, NULL, NULL, false }, here = { host, NULL, NULL, false },
+			   there = { "example.org", host, host, false },
+			   usual = { "example.org:443", NULL, NULL, true };
+	struct origin o;
+	const char *why = NULL;
 
-	FUZZ_CHECK(handshake_origin_allowed(origin, host, &listed));
-	FUZZ_CHECK(!handshake_origin_allowed(origin, NULL, &none));
-	if (handshake_origin_allowed(origin, host, &none)) {
-		FUZZ_CHECK(strncasecmp(origin, "http://", 7) == 0 ||
-			strncasecmp(origin, "https://", 8) == 0);
-		/* nothing but a port may stand in one that is not in the other */
-		FUZZ_CHECK(strchr(origin, ' ') == NULL || strchr(host, ' ') != NULL);
+	if (origin_parse(origin, &o, &why))
+		FUZZ_CHECK(o.host[0] != '\0' && o.port <= 65535);
+	else
+		FUZZ_CHECK(why != NULL);
+	FUZZ_CHECK(origin_allowed(origin, &nowhere, &listed));
+	FUZZ_CHECK(!origin_allowed(origin, &nowhere, &none));
+	if (origin_allowed(origin, &here, &none)) {
+		FUZZ_CHECK(strcmp(o.scheme, "http") == 0 || strcmp(o.scheme, "https") == 0);
+		FUZZ_CHECK(strchr(origin, ' ') == NULL);
 	}
-	(void)handshake_origin_allowed("https://example.org", host, &none);
-	(void)handshake_origin_allowed(origin, "example.org:443", &none);
+	(void)origin_allowed("https://example.org", &there, &none);
+	(void)origin_allowed(origin, &usual, &none);
 }
 
 int

@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	%D%/test_json \
 	%D%/test_log \
 	%D%/test_man \
+	%D%/test_origin \
 	%D%/test_schema \
 	%D%/test_sql_scripts \
 	%D%/test_ticket
@@ -51,6 +52,8 @@ TESTS += $(UNIT_TESTS)
 %C%_test_log_LDADD = $(UNIT_LIBS)
 %C%_test_man_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_man_LDADD = $(UNIT_LIBS)
+%C%_test_origin_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_origin_LDADD = $(UNIT_LIBS)
 %C%_test_schema_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_schema_LDADD = $(UNIT_LIBS)
 %C%_test_sql_scripts_CFLAGS = $(UNIT_CFLAGS)

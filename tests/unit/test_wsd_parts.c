@@ -5,7 +5,6 @@
 #include "wsd/close_code.h"
 #include "wsd/frame.h"
 #include "wsd/group.h"
-#include "wsd/handshake.h"
 #include "wsd/hub.h"
 #include "wsd/inbound.h"
 #include "wsd/pace.h"
@@ -238,28 +237,6 @@ test_remote_address(void **state)
 	assert_false(remote_addr_valid_network("example.org"));
 }
 
-static void
-test_origin(void **state)
-{
-	static char app[] = "https://app.example.org";
-	static char *listed[] = { app };
-	struct conf_list none = { NULL, 0 }, some = { listed, 1 };
-
-	(void)state;
-	assert_true(handshake_origin_allowed("https://example.org", "example.org", &none));
-	assert_true(handshake_origin_allowed("http://example.org:8080", "example.org:8080", &none));
-	assert_true(handshake_origin_allowed("https://EXAMPLE.org", "example.org:443", &none));
-	assert_true(handshake_origin_allowed("http://[::1]:80", "[::1]", &none));
-	assert_false(handshake_origin_allowed("https://example.org:8443", "example.org", &none));
-	assert_false(handshake_origin_allowed("https://evil.org", "example.org", &none));
-	assert_false(handshake_origin_allowed("https://example.org.evil.org", "example.org", &none));
-	assert_false(handshake_origin_allowed("null", "example.org", &none));
-	assert_false(handshake_origin_allowed("https://example.org", NULL, &none));
-	assert_true(handshake_origin_allowed("https://app.example.org", "hub.example.org", &some));
-	assert_false(handshake_origin_allowed("http://app.example.org", "hub.example.org", &some));
-	assert_false(handshake_origin_allowed("https://hub.example.org", "hub.example.org", &some));
-}
-
 static bool
 known(void *arg, const char *name)
 {
@@ -331,7 +308,6 @@ main(void)
 		cmocka_unit_test(test_groups_are_shared_and_freed),
 		cmocka_unit_test(test_clients_are_found_while_others_go),
 		cmocka_unit_test(test_remote_address),
-		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_inbound),
 		cmocka_unit_test(test_pace_waits_a_share_of_what_a_flush_took),
 	};
