@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	%D%/test_event_types \
 	%D%/test_ids \
 	%D%/test_json \
+	%D%/test_jwt_claims \
 	%D%/test_log \
 	%D%/test_man \
 	%D%/test_origin \
@@ -48,6 +49,8 @@ TESTS += $(UNIT_TESTS)
 %C%_test_ids_LDADD = $(UNIT_LIBS)
 %C%_test_json_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_json_LDADD = $(UNIT_LIBS)
+%C%_test_jwt_claims_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_jwt_claims_LDADD = $(UNIT_LIBS)
 %C%_test_log_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_log_LDADD = $(UNIT_LIBS)
 %C%_test_man_CFLAGS = $(UNIT_CFLAGS)
