@@ -2,7 +2,7 @@
 # (where there is one) its words.  In every build its corpus is replayed by
 # "make check"; with --enable-fuzzers "make check-fuzz FUZZ_SECONDS=60" makes
 # up new inputs.
-FUZZ_COMMON = json names conf
+FUZZ_COMMON = json names conf jwt
 FUZZ_WSD = address control frame handshake inbound
 FUZZ_FCGI = endpoints request
 FUZZ_NAMES = $(FUZZ_COMMON) $(FUZZ_WSD) $(FUZZ_FCGI)
@@ -22,6 +22,7 @@ FUZZ_REPLAYS = \
 	%D%/replay_handshake \
 	%D%/replay_inbound \
 	%D%/replay_json \
+	%D%/replay_jwt \
 	%D%/replay_names \
 	%D%/replay_request
 check_PROGRAMS += $(FUZZ_REPLAYS)
@@ -43,6 +44,8 @@ TESTS += $(FUZZ_REPLAYS)
 %C%_replay_inbound_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_json_SOURCES = %D%/fuzz_json.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_json_LDADD = $(COMMON_LIBS)
+%C%_replay_jwt_SOURCES = %D%/fuzz_jwt.c %D%/replay.c $(FUZZ_SUPPORT)
+%C%_replay_jwt_LDADD = $(COMMON_LIBS)
 %C%_replay_names_SOURCES = %D%/fuzz_names.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_names_LDADD = $(COMMON_LIBS)
 %C%_replay_request_SOURCES = %D%/fuzz_request.c %D%/replay.c $(FUZZ_SUPPORT)
@@ -81,4 +84,5 @@ FUZZ_DICTIONARIES = \
 	%D%/control.dict \
 	%D%/handshake.dict \
 	%D%/json.dict \
+	%D%/jwt.dict \
 	%D%/request.dict

@@ -174,6 +174,29 @@ patterns(void **state)
 			fail_msg("\"%s\" against \"%s\"", cases[i].name, cases[i].patterns);
 }
 
+static void
+knows_patterns(void **state)
+{
+	static const char *const good[] = { "", " ", "a", "*", "a.*", "a b.* *", " a  b ", "0.a-b_c",
+		"a.b.*" };
+	static const char *const bad[] = { "a*", "**", "*.a", ".*", "_a", ".a", "-a", "A", "a,b",
+		"a.*.b", "a.**", "a\tb", "\xc3\xa4", "a b* c" };
+	char text[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(event_patterns_valid(good[i], 3));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(event_patterns_valid(bad[i], 3));
+	assert_false(event_patterns_valid("a b c d", 3));
+	memset(text, 'a', sizeof(text));
+	text[64] = '\0';
+	assert_true(event_patterns_valid(text, 1));
+	text[64] = 'a';
+	text[65] = '\0';
+	assert_false(event_patterns_valid(text, 1));
+}
+
 int
 main(void)
 {
@@ -184,6 +207,7 @@ main(void)
 		cmocka_unit_test(the_bad_item_is_named),
 		cmocka_unit_test(ten_thousand_items),
 		cmocka_unit_test(patterns),
+		cmocka_unit_test(knows_patterns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
