@@ -229,12 +229,10 @@ read_event_types(struct json_object *claims, const struct jwt_rules *rules, stru
 	if (!gather_words(v, &words))
 		rc = refuse(e, "invalid_claim", rules->event_types_claim,
 			"the claim is neither text nor an array of patterns");
-	else if (words.failed)
-		rc = no_memory(e);
-	else if (!event_patterns_valid(words.data, PATTERNS_MAX))
+	else if (!words.failed && !event_patterns_valid(words.data, PATTERNS_MAX))
 		rc = refuse(e, "invalid_claim", rules->event_types_claim,
 			"the claim has something that is neither the name of an event type nor such a name and .*");
-	else if ((who->event_types = buf_take(&words)) == NULL)
+	else if (words.failed || (who->event_types = buf_take(&words)) == NULL)
 		rc = no_memory(e);
 	buf_free(&words);
 	return rc;

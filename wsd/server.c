@@ -271,8 +271,8 @@ read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, str
 	r->host = header(s, wsi, WSI_TOKEN_HOST);
 	r->user_agent = header(s, wsi, WSI_TOKEN_HTTP_USER_AGENT);
 	r->forwarded_for = header(s, wsi, WSI_TOKEN_X_FORWARDED_FOR);
-	r->protocols =
-		conn->moved ? conn->peer + strlen(conn->peer) + 1 : header(s, wsi, WSI_TOKEN_PROTOCOL);
+	r->protocols = conn->moved && conn->peer != NULL ? conn->peer + strlen(conn->peer) + 1
+							 : header(s, wsi, WSI_TOKEN_PROTOCOL);
 	read_args(s, wsi, r);
 }
 
