@@ -32,8 +32,8 @@ static const struct option names[] = {
 	{ "settle", required_argument, NULL, 'x' },
 	{ "timeout", required_argument, NULL, 'T' },
 	{ "slow", required_argument, NULL, 'l' },
-	{ "storm", required_argument, NULL, 'r' },
-	{ "live-type", required_argument, NULL, 'L' },
+	{ "storm", no_argument, NULL, 'r' },
+	{ "announce", no_argument, NULL, 'a' },
 	{ "ids", required_argument, NULL, 'i' },
 	{ "hold", no_argument, NULL, 'h' },
 	{ "help", no_argument, NULL, '?' },
@@ -102,10 +102,10 @@ set_option(struct load_options *o, int option)
 		o->slow = (size_t)number(optarg, 0, 1000000);
 		break;
 	case 'r':
-		o->storm = (size_t)number(optarg, 0, 1000000);
+		o->storm = true;
 		break;
-	case 'L':
-		o->live_type = optarg;
+	case 'a':
+		o->announce = true;
 		break;
 	case 'i':
 		o->ids = optarg;
@@ -132,10 +132,10 @@ options_read(struct load_options *o, int argc, char **argv)
 		o->publish = argv + optind;
 	if (o->conns == 0 || o->swarm.path == NULL || o->swarm.to.sin_port == 0)
 		die("--to, --conns and --path are needed");
-	if (o->slow + o->storm > o->conns)
+	if (o->slow > o->conns)
 		die("more than there are");
-	if (o->storm > 0 && (o->live_type == NULL || o->swarm.other_path == NULL || o->publish == NULL))
-		die("--storm needs --other-path, --live-type and a publisher");
+	if (o->storm && o->publish == NULL)
+		die("--storm needs a publisher");
 }
 
 static void
@@ -244,23 +244,22 @@ on_input(void *arg)
 {
 	char some[64];
 
-	if (read(STDIN_FILENO, some, sizeof(some)) <= 0)
-		*(bool *)arg = true;
+	(void)!read(STDIN_FILENO, some, sizeof(some)); /* a word, or the end */
+	*(bool *)arg = true;
 }
 
-/* Says that it is ready, and stays until told to end. */
-static void
-hold(struct load *l)
+void
+load_ready(struct load *l, bool wait)
 {
 	const uint64_t end = now_us() + (uint64_t)l->options.timeout * 1000000;
-	bool over = false;
+	bool over = !wait;
 
 	puts("ready");
 	fflush(stdout);
 	swarm_watch(&l->swarm, STDIN_FILENO, on_input, &over);
 	while (!over && now_us() < end)
 		swarm_turn(&l->swarm, 100);
-	load_pass(l, l->options.settle);
+	swarm_watch(&l->swarm, -1, NULL, NULL);
 }
 
 static void
@@ -284,8 +283,6 @@ main(int argc, char **argv)
 	options_read(&l->options, argc, argv);
 	l->before = procs_memory(&l->options.server);
 	swarm_init(&l->swarm, &l->options.swarm, l->options.conns);
-	for (size_t i = 0; l->options.storm > 0 && i < l->options.conns; i++)
-		l->swarm.conns[i].reader = i < l->options.storm;
 	connect_all(l);
 	for (size_t i = 0; i < l->options.slow; i++) {
 		swarm_stop_reading(&l->swarm, i);
@@ -293,12 +290,16 @@ main(int argc, char **argv)
 	}
 	if (l->options.ids != NULL)
 		write_ids(l);
-	if (l->options.hold)
-		hold(l);
-	if (l->options.storm > 0) {
+	if (l->options.hold) {
+		load_ready(l, true);
+		load_pass(l, l->options.settle);
+	}
+	if (l->options.storm) {
 		load_storm(l);
 		return 0;
 	}
+	if (l->options.announce)
+		load_ready(l, false);
 	if (l->options.publish != NULL)
 		load_receive(l, nothing);
 	load_print(l);

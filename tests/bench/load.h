@@ -10,11 +10,11 @@
 struct load_options {
 	struct swarm_setup swarm;
 	size_t conns;
-	size_t slow;	       /* of them, do not read at all */
-	size_t storm;	       /* of them, leave and resume; 0: no storm */
-	const char *live_type; /* what the others get in the meantime */
-	unsigned timeout;      /* seconds for each phase */
-	unsigned settle;       /* ms of silence before measuring */
+	size_t slow;	  /* of them, do not read at all */
+	bool storm;	  /* they all leave and come back */
+	bool announce;	  /* say when publishing begins */
+	unsigned timeout; /* seconds for each phase */
+	unsigned settle;  /* ms of silence before measuring */
 	struct procs server;
 	const char *ids;      /* file to write client ids to */
 	bool hold;	      /* stay until standard input ends */
@@ -41,8 +41,11 @@ void load_published(struct load *l);
 /* Publishes and waits until every reader has all of it, or the time is over. */
 void load_receive(struct load *l, const char *const *more);
 
-/* Many leave, miss events, and come back all at once, while events go on.
- * Prints its result. */
+/* Prints "ready", and may wait for a word on standard input. */
+void load_ready(struct load *l, bool wait);
+
+/* All leave, miss events, say that they are ready, and at a word come back at
+ * once.  Prints its result. */
 void load_storm(struct load *l);
 
 /* Keeps reading for so long. */
@@ -50,5 +53,8 @@ void load_pass(struct load *l, unsigned ms);
 
 /* {"…":…} about all that happened. */
 void load_print(const struct load *l);
+
+/* ,"wrong":{…}: what must not have happened. */
+void load_print_wrong(const struct swarm *s, uint64_t missing);
 
 #endif

@@ -31,6 +31,14 @@ print_events(const struct load *l)
 }
 
 void
+load_print_wrong(const struct swarm *s, uint64_t missing)
+{
+	printf(",\"wrong\":{\"failed\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"gaps\":%" PRIu64
+	       ",\"repeats\":%" PRIu64 ",\"unwanted\":%" PRIu64 ",\"missing\":%" PRIu64 "}",
+		s->failed, s->lost, s->skipped, s->repeated, s->unwanted, missing);
+}
+
+void
 load_print(const struct load *l)
 {
 	const struct swarm *s = &l->swarm;
@@ -52,10 +60,7 @@ load_print(const struct load *l)
 		end.pss);
 	if (l->options.publish != NULL)
 		print_events(l);
-	printf(",\"wrong\":{\"failed\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"gaps\":%" PRIu64
-	       ",\"repeats\":%" PRIu64 ",\"unwanted\":%" PRIu64 ",\"missing\":%" PRIu64 "}",
-		s->failed, s->lost, s->skipped, s->repeated, s->unwanted,
-		expected > progress ? expected - progress : 0);
+	load_print_wrong(s, expected > progress ? expected - progress : 0);
 	printf(",\"notices\":%" PRIu64 ",\"timed_out\":%s}\n", s->notices,
 		l->timed_out ? "true" : "false");
 }

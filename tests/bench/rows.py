@@ -29,18 +29,19 @@ class Settings:
         return kind(self.place, self.build, tempfile.mkdtemp(prefix=kind.key + "-", dir=self.work))
 
 
-def load(settings, server, conns, *args, pub=(), more=(), path=None):
-    """Runs the load client to its end; its result."""
-    own = server.load_args()
-    if path is not None:
-        own[own.index("--path") + 1] = path
+def load_command(settings, server, conns, *args, pub=()):
     argv = ["taskset", "-c", CLIENT_CPU, settings.build / "tests/bench/load",
             "--to", "127.0.0.1:%d" % server.port, "--conns", conns,
-            "--server-pids", ",".join(map(str, server.pids()))] + own + list(args)
+            "--server-pids", ",".join(map(str, server.pids()))] + server.load_args() + list(args)
     if pub:
-        argv += ["--", settings.build / "tests/bench/pub"] + server.pub_args() + list(pub) + list(more)
-    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=180, check=False)
+        argv += ["--", settings.build / "tests/bench/pub"] + server.pub_args() + list(pub)
+    return [str(a) for a in argv]
+
+
+def load(settings, server, conns, *args, pub=()):
+    """Runs the load client to its end; its result."""
+    done = subprocess.run(load_command(settings, server, conns, *args, pub=pub), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=180, check=False)
     if done.returncode != 0 or not done.stdout.startswith("{"):
         raise RuntimeError("%s: load: %s" % (server.key, done.stderr.strip()[-500:] or done.returncode))
     result = json.loads(done.stdout)
@@ -86,38 +87,67 @@ def one_client(settings, conns):
                     pub=["--rate", 500, "--count", 500 * settings.seconds])
 
 
+class Held:
+    """A load client that says when it is ready, and goes on at a word."""
+
+    def __init__(self, argv):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def wait(self):
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("load does not get ready")
+
+    def go_on(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def result(self):
+        return json.loads(self.process.stdout.readline())
+
+
 def storm(settings):
-    """10,000 come back at once and resume 100 events each, while 1,000 stay."""
+    """10,000 come back at once and resume 100 events each, while 1,000 others
+    get events, which a client of their own reads."""
     with settings.server(daemon.Evhub) as server:
-        return load(settings, server, 11000, "--storm", 10000, "--in-flight", 2000, "--timeout", 60,
-                    "--other-path", server.path("bench_other"), "--live-type", "bench_other",
-                    pub=["--window", 32])
+        many = load_command(settings, server, 10000, "--storm", "--in-flight", 2000, "--timeout", 60,
+                            pub=["--window", 32])
+        server.event_type = "bench_other"
+        few = load_command(settings, server, 1000, "--announce", "--timeout", 60,
+                           pub=["--rate", 20, "--count", 40])
+        with Held(many) as storming:
+            storming.wait()
+            with Held(few) as staying:
+                staying.wait()
+                storming.go_on()
+                result, live = storming.result(), staying.result()
+    result["latency_us"] = live["latency_us"]
+    result["wrong"] = {k: v + live["wrong"][k] for k, v in result["wrong"].items()}
+    return result
 
 
 def unsubscribe(settings):
     """POST /unsubscribe through lighttpd, 32 at a time, with 10,000 clients."""
     with settings.server(daemon.EvhubFront) as server:
         ids = server.dir / "ids"
-        argv = ["taskset", "-c", CLIENT_CPU, settings.build / "tests/bench/load",
-                "--to", "127.0.0.1:%d" % server.port, "--conns", settings.idle_conns, "--hold",
-                "--ids", ids, "--timeout", 60] + server.load_args()
-        with subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True) as held:
-            try:
-                if held.stdout.readline() != "ready\n":
-                    raise RuntimeError("load does not get ready")
-                post = [settings.build / "tests/bench/post", "--to", "127.0.0.1:%d" % server.front,
-                        "--ids", ids, "--parallel", 32]
-                done = subprocess.run([str(a) for a in post], stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True, timeout=90, check=False)
-                result = json.loads(done.stdout) if done.stdout else {"said": done.stderr[-500:]}
-                held.stdin.close()
-                result["told_in_band"] = json.loads(held.stdout.readline())["notices"]
-            finally:
-                held.kill()
-    if "per_s" not in result:
-        raise RuntimeError("post: " + result["said"])
-    return result
+        held = load_command(settings, server, settings.idle_conns, "--hold", "--ids", ids, "--timeout", 60)
+        post = [settings.build / "tests/bench/post", "--to", "127.0.0.1:%d" % server.front,
+                "--ids", ids, "--parallel", 32]
+        with Held(held) as clients:
+            clients.wait()
+            done = subprocess.run([str(a) for a in post], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, timeout=90, check=False)
+            clients.go_on()
+            told = clients.result()["notices"]
+    if not done.stdout:
+        raise RuntimeError("post: " + done.stderr[-500:])
+    return {**json.loads(done.stdout), "told_in_band": told}
 
 
 def start(settings):

@@ -37,7 +37,6 @@ struct conn {
 	int fd;
 	uint8_t state; /* enum conn_state */
 	bool reader;   /* is to get the events */
-	bool untimed;  /* its latencies do not count */
 	uint64_t next; /* the number that the next event must have */
 	uint64_t goal; /* reaching this one counts in swarm.reached; 0: none */
 	uint8_t *rest; /* the beginning of a frame */
@@ -69,7 +68,6 @@ struct swarm {
 	uint64_t not_resumed;
 	uint64_t reached;
 	uint64_t first_sent, last_read; /* µs */
-	bool silent;			/* latencies are not recorded */
 	struct hist latency;		/* µs */
 };
 

@@ -18,8 +18,7 @@ record(struct swarm *s, struct conn *c, uint64_t seq, uint64_t sent, uint64_t no
 	if (sent < s->first_sent)
 		s->first_sent = sent;
 	s->last_read = now;
-	if (!c->untimed && !s->silent)
-		hist_add(&s->latency, now > sent ? now - sent : 0);
+	hist_add(&s->latency, now > sent ? now - sent : 0);
 	if (!c->reader) {
 		s->unwanted++;
 		return;
