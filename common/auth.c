@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -72,6 +73,16 @@ auth_principal_free(struct auth_principal *who)
 	who->event_types = NULL;
 }
 
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static const EVP_MD *sha3; /* NULL: OpenSSL has none */
+
+/* Once, or OpenSSL looks for it anew with each hash. */
+static void
+fetch(void)
+{
+	sha3 = EVP_MD_fetch(NULL, "SHA3-256", NULL);
+}
+
 enum evh_rc
 auth_hash(const char *secret, char out[AUTH_HASH_TEXT])
 {
@@ -79,7 +90,9 @@ auth_hash(const char *secret, char out[AUTH_HASH_TEXT])
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int len = 0;
 
-	if (EVP_Digest(secret, strlen(secret), digest, &len, EVP_sha3_256(), NULL) != 1 || len != 32)
+	(void)pthread_once(&fetched, fetch);
+	if (sha3 == NULL || EVP_Digest(secret, strlen(secret), digest, &len, sha3, NULL) != 1 ||
+		len != 32)
 		return EVH_NOMEM;
 	for (unsigned int i = 0; i < len; i++) {
 		out[2 * i] = hex[digest[i] >> 4];

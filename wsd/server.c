@@ -240,19 +240,21 @@ read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, str
 	struct server *s = conn->server;
 	char *uri = NULL;
 	int uri_len = 0, method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
+	size_t headers;
 
 	memset(r, 0, sizeof(*r));
 	buf_clear(&s->scratch);
 	r->peer = conn->peer != NULL ? conn->peer : "unknown";
 	r->method = method_name(method);
 	r->path = uri != NULL ? uri : "";
-	if (headers_length(wsi) > HEADERS_MAX) {
+	headers = headers_length(wsi);
+	if (headers > HEADERS_MAX) {
 		r->too_large = true;
 		r->bad = TOO_LONG;
 		return;
 	}
 	if (!buf_reserve(&s->scratch,
-		    headers_length(wsi) + 64 +
+		    headers + 64 +
 			    (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) +
 			    2 * SERVER_ARGS_MAX + WSI_TOKEN_COUNT)) {
 		r->bad = "out of memory";
