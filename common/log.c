@@ -23,8 +23,10 @@ static struct {
 	const char *program;
 	bool json;
 	enum log_target target; /* never auto */
-	struct log_repeats repeats;
 } logging = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "evhub", .target = LOG_TARGET_STDERR };
+
+/* Guarded by the lock too, but all zero, so that the program's file does not hold it. */
+static struct log_repeats repeats;
 
 /* Whether standard error is a stream of the journal: systemd.exec(5). */
 static bool
@@ -139,7 +141,7 @@ tell_held(int64_t now, bool all)
 	const struct log_repeat *held;
 	struct log_body body;
 
-	while ((held = log_repeat_due(&logging.repeats, now, all)) != NULL) {
+	while ((held = log_repeat_due(&repeats, now, all)) != NULL) {
 		memcpy(body.text, held->text, held->len);
 		body.len = held->len;
 		body.full = false;
@@ -163,8 +165,7 @@ log_line(enum log_level level, const char *event, const char *fmt, ...)
 	va_end(ap);
 	now = clock_mono_us();
 	tell_held(now, false);
-	if (level == LOG_LEVEL_DEBUG ||
-		log_repeat_pass(&logging.repeats, (int)level, body.text, body.len, now))
+	if (level == LOG_LEVEL_DEBUG || log_repeat_pass(&repeats, (int)level, body.text, body.len, now))
 		emit(level, body.text, body.len);
 	(void)pthread_mutex_unlock(&logging.lock);
 }
