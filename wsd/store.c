@@ -2,6 +2,7 @@
 
 #include "common/db.h"
 #include "common/log.h"
+#include "wsd/checkpoint.h"
 #include "wsd/store_sql.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ struct queue {
 struct store {
 	sqlite3 *db;
 	struct store_sql *sql;
+	struct checkpoint *checkpoint;
 	pthread_t thread;
 	int fd;		      /* eventfd: something has completed */
 	struct queue pending; /* submitted, not yet handed to the thread */
@@ -326,6 +328,7 @@ queue_free(struct queue *q)
 static void
 destroy(struct store *s)
 {
+	checkpoint_stop(&s->checkpoint);
 	store_sql_free(&s->sql);
 	db_close(&s->db);
 	if (s->fd >= 0)
@@ -367,6 +370,8 @@ store_start(struct store **out, const struct conf *conf, char *why)
 		(void)sqlite3_busy_handler(s->db, on_busy, NULL);
 		rc = store_sql_new(&s->sql, s->db, conf->name);
 	}
+	if (rc == EVH_OK)
+		rc = checkpoint_start(&s->checkpoint, conf, s->db, why);
 	if (rc == EVH_OK)
 		rc = start_thread(s);
 	if (rc != EVH_OK) {
