@@ -3,7 +3,8 @@
 # checkout itself stays as it is.
 
 BUILD_PACKAGES='gcc make autoconf automake pkg-config libc6-dev libwebsockets-dev
-	libwebsockets-evlib-uv libjson-c-dev libsqlite3-dev libssl-dev libconfuse-dev libjwt-dev
+	libwebsockets-evlib-ev libwebsockets-evlib-uv libjson-c-dev libsqlite3-dev libssl-dev
+	libconfuse-dev libjwt-dev
 	uuid-dev libcmocka-dev libfcgi-dev uthash-dev libuv1-dev libev-dev'
 
 say() {

@@ -114,7 +114,6 @@ static void *
 lend(struct loop *l)
 {
 	switch (l->kind) {
-	case CONF_LOOP_AUTO:
 	case CONF_LOOP_UV:
 		if (uv_loop_init(&l->uv) != 0)
 			return NULL;
@@ -129,6 +128,7 @@ lend(struct loop *l)
 		if (l->ev != NULL)
 			ev_prepare_start(l->ev, &l->ev_prepare);
 		return l->ev;
+	case CONF_LOOP_AUTO: /* has been decided */
 	case CONF_LOOP_POLL:
 		break;
 	}
@@ -139,7 +139,6 @@ static void
 take_back(struct loop *l)
 {
 	switch (l->kind) {
-	case CONF_LOOP_AUTO:
 	case CONF_LOOP_UV:
 		uv_close((uv_handle_t *)&l->uv_prepare, NULL);
 		(void)uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -149,6 +148,7 @@ take_back(struct loop *l)
 		ev_prepare_stop(l->ev, &l->ev_prepare);
 		ev_loop_destroy(l->ev);
 		break;
+	case CONF_LOOP_AUTO:
 	case CONF_LOOP_POLL:
 		break;
 	}
@@ -164,7 +164,7 @@ create(struct loop *l, unsigned fds)
 		return EVH_NOMEM;
 	memset(&info, 0, sizeof(info));
 	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
-	if (l->kind == CONF_LOOP_UV || l->kind == CONF_LOOP_AUTO)
+	if (l->kind == CONF_LOOP_UV)
 		info.options |= LWS_SERVER_OPTION_LIBUV;
 	else if (l->kind == CONF_LOOP_EV)
 		info.options |= LWS_SERVER_OPTION_LIBEV;
@@ -185,6 +185,24 @@ create(struct loop *l, unsigned fds)
 	return EVH_NOT_FOUND;
 }
 
+/* libev before libuv, which asks the kernel five times about each connection
+ * where libev asks once. */
+static enum evh_rc
+create_best(struct loop *l, unsigned fds)
+{
+	static const enum conf_event_loop kinds[] = { CONF_LOOP_EV, CONF_LOOP_UV, CONF_LOOP_POLL };
+	enum evh_rc rc = EVH_NOT_FOUND;
+
+	for (size_t i = 0; rc != EVH_OK && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		l->kind = kinds[i];
+		rc = create(l, fds);
+	}
+	if (rc == EVH_OK && l->kind == CONF_LOOP_POLL)
+		log_warn("no_event_library",
+			"effect=\"poll(2) is used\" install=\"libwebsockets-evlib-ev or libwebsockets-evlib-uv\"");
+	return rc;
+}
+
 enum evh_rc
 loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds)
 {
@@ -197,12 +215,7 @@ loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds)
 		return EVH_NOMEM;
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
 	l->kind = kind;
-	rc = create(l, fds);
-	if (rc != EVH_OK && kind == CONF_LOOP_AUTO) {
-		log_warn("no_libuv", "effect=\"poll(2) is used\" install=libwebsockets-evlib-uv");
-		l->kind = CONF_LOOP_POLL;
-		rc = create(l, fds);
-	}
+	rc = kind == CONF_LOOP_AUTO ? create_best(l, fds) : create(l, fds);
 	if (rc != EVH_OK) {
 		free(l);
 		return rc;
@@ -240,7 +253,7 @@ loop_free(struct loop **loop)
 	*loop = NULL;
 	l->before_sleep = NULL;
 	lws_context_destroy(l->context);
-	if (l->kind == CONF_LOOP_AUTO || l->kind == CONF_LOOP_UV) {
+	if (l->kind == CONF_LOOP_UV) {
 		uv_unref((uv_handle_t *)&l->uv_prepare);
 		/* libuv closes its handles in turns of the loop; then the library
 		 * is asked again, to free the rest */
@@ -273,13 +286,13 @@ void
 loop_stop(struct loop *l)
 {
 	switch (l->kind) {
-	case CONF_LOOP_AUTO:
 	case CONF_LOOP_UV:
 		uv_stop(&l->uv);
 		break;
 	case CONF_LOOP_EV:
 		ev_break(l->ev, EVBREAK_ALL);
 		break;
+	case CONF_LOOP_AUTO:
 	case CONF_LOOP_POLL:
 		l->stopping = true;
 		lws_cancel_service(l->context);

@@ -271,7 +271,7 @@ def test_port_in_use_by_another_program(make_hub):
     assert "listen" in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("loop", ["uv", "poll"])
+@pytest.mark.parametrize("loop", ["ev", "uv", "poll"])
 def test_event_loops(make_hub, loop):
     hub = make_hub(event_loop=loop)
     ws = subscribe(hub.wsd.listen, hub.credential(), "pdfm")
