@@ -1,9 +1,9 @@
 #include "common/ids.h"
 
 #include <ctype.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <uuid/uuid.h>
 
 void
@@ -11,8 +11,8 @@ evh_uuid_new(uint8_t id[EVH_UUID_BYTES], int64_t now_us)
 {
 	uint64_t ms = (uint64_t)now_us / 1000, fraction = (uint64_t)now_us % 1000 * 4096 / 1000;
 
-	/* libuuid's generator asks the kernel five times for each */
-	if (RAND_bytes(id, EVH_UUID_BYTES) != 1)
+	/* libuuid's own generator asks the kernel five times for each */
+	if (getrandom(id, EVH_UUID_BYTES, 0) != EVH_UUID_BYTES)
 		uuid_generate_random(id);
 	for (int i = 0; i < 6; i++)
 		id[i] = (uint8_t)(ms >> (40 - 8 * i));

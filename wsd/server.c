@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -254,8 +255,7 @@ read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, str
 		return;
 	}
 	if (!buf_reserve(&s->scratch,
-		    headers + 64 +
-			    (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) +
+		    headers + 64 + (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) +
 			    2 * SERVER_ARGS_MAX + WSI_TOKEN_COUNT)) {
 		r->bad = "out of memory";
 		return;
@@ -426,8 +426,12 @@ refuse_long_header(int fd)
 	static char head[HEADERS_MAX + 4096];
 	struct api_error e = API_ERROR_INIT;
 	struct buf out = BUF_INIT;
-	ssize_t n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+	int there = 0;
+	ssize_t n;
 
+	if (ioctl(fd, FIONREAD, &there) == 0 && there <= HEADERS_MAX)
+		return false;
+	n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 	if (n <= HEADERS_MAX || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
 		return false;
 	/* closing with something unread would take the answer away again */
