@@ -364,8 +364,9 @@ conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
 		return conf_complain(why, "jwt.key_file: must be an absolute path");
 	if (conf->jwt.user_claim[0] == '\0')
 		return conf_complain(why, "jwt.user_claim: must not be empty");
-	if (conf->tls_certificate[0] != '\0' || conf->tls_key[0] != '\0')
-		return conf_complain(why,
-			"tls_certificate: this version has no TLS of its own; let the web server do it");
+	if ((conf->tls_certificate[0] != '\0') != (conf->tls_key[0] != '\0'))
+		return conf_complain(why, "%s: must be given together with %s",
+			conf->tls_key[0] != '\0' ? "tls_key" : "tls_certificate",
+			conf->tls_key[0] != '\0' ? "tls_certificate" : "tls_key");
 	return EVH_OK;
 }

@@ -83,7 +83,7 @@ struct conf {
 	int64_t confirm_timeout; /* ms to wait for the daemon's word */
 	struct conf_list metrics_users;
 
-	/* for versions to come; refused until then */
+	/* evhub-wsd: TLS on its TCP sockets; both or none */
 	char *tls_certificate, *tls_key;
 };
 

@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	%D%/integration/test_subscribe.py \
 	%D%/integration/test_subprotocol.py \
 	%D%/integration/test_tickets.py \
+	%D%/integration/test_tls.py \
 	%D%/integration/test_torture.py \
 	%D%/integration/test_unsubscribe.py \
 	%D%/integration/test_web_client.py

@@ -395,6 +395,7 @@ reload(struct daemon *d)
 		return;
 	sessions_set_verifier(d->sessions, verifier);
 	verifier_unref(&verifier);
+	server_reload_tls(d->server, d->conf);
 }
 
 static void

@@ -167,6 +167,12 @@ open_tcp(const char *address, int *out, struct buf *names, char *why, size_t why
 	return EVH_OK;
 }
 
+bool
+listener_is_unix(const char *address)
+{
+	return strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+}
+
 enum evh_rc
 listener_open(const char *address, int *fd, struct buf *names, char *why, size_t why_size)
 {
@@ -174,7 +180,7 @@ listener_open(const char *address, int *fd, struct buf *names, char *why, size_t
 
 	if (names->len > 0)
 		buf_puts(names, ",");
-	if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
+	if (!listener_is_unix(address))
 		return open_tcp(address, fd, names, why, why_size);
 	rc = listener_open_unix(address + strlen(UNIX_PREFIX), 0666, fd, why, why_size);
 	buf_puts(names, address);

@@ -6,10 +6,14 @@
 #include "common/buf.h"
 #include "common/rc.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Room for an address in text: "unix", IPv4 or IPv6. */
 #define LISTENER_ADDRESS_BYTES 64
+
+/* Whether an address is one of a Unix socket. */
+bool listener_is_unix(const char *address);
 
 /* Binds and listens on "addr:port", "[v6]:port" or "unix:/path", with
  * SO_REUSEPORT.  *fd is non-blocking; the address with its real port is

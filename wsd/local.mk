@@ -42,9 +42,10 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/tally.c %D%/tally.h \
 	%D%/subprotocols.c %D%/subprotocols.h \
 	%D%/tickets.c %D%/tickets.h \
+	%D%/tls.c %D%/tls.h \
 	%D%/watch.c %D%/watch.h \
 	%D%/wheel.c %D%/wheel.h
 %C%_libevhub_wsd_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWS_CFLAGS) $(UV_CFLAGS)
 
 %C%_evhub_wsd_SOURCES = %D%/main.c
-%C%_evhub_wsd_LDADD = %D%/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
+%C%_evhub_wsd_LDADD = %D%/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) $(SSL_LIBS) -lev

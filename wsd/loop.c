@@ -163,7 +163,8 @@ create(struct loop *l, unsigned fds)
 	if (lent == NULL && l->kind != CONF_LOOP_POLL)
 		return EVH_NOMEM;
 	memset(&info, 0, sizeof(info));
-	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+		LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	if (l->kind == CONF_LOOP_UV)
 		info.options |= LWS_SERVER_OPTION_LIBUV;
 	else if (l->kind == CONF_LOOP_EV)

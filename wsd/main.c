@@ -1,9 +1,25 @@
 /* evhub-wsd: the WebSocket daemon of the events hub. */
 
 #include "wsd/daemon.h"
+#include "wsd/tls.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
+
+/* -t: what conf_test looks at, and the certificate. */
+static int
+test_all(const struct conf *conf)
+{
+	struct tls_pair *pair = NULL;
+	char why[CONF_WHY_BYTES];
+
+	if (tls_wanted(conf) && tls_load(&pair, conf, why) != EVH_OK) {
+		log_error("configuration_refused", "%s", why);
+		return EXIT_FAILURE;
+	}
+	tls_free(&pair);
+	return conf_test(conf);
+}
 
 int
 main(int argc, char **argv)
@@ -17,7 +33,7 @@ main(int argc, char **argv)
 	if (status < 0 && conf_load(&conf, &args, "evhub-wsd") != EVH_OK)
 		status = EXIT_FAILURE;
 	if (status < 0) {
-		status = args.test ? conf_test(&conf) : daemon_run(&conf, &args);
+		status = args.test ? test_all(&conf) : daemon_run(&conf, &args);
 		conf_free(&conf);
 	}
 	conf_arguments_free(&args);

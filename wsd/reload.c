@@ -48,6 +48,12 @@ reload_conf(struct conf *conf, const struct conf_args *args, struct verifier **v
 	SWAP(conf->trusted_proxies, fresh.trusted_proxies);
 	SWAP(conf->drain_timeout, fresh.drain_timeout);
 	SWAP(conf->retain_interval, fresh.retain_interval);
+	if ((conf->tls_certificate[0] != '\0') == (fresh.tls_certificate[0] != '\0')) {
+		SWAP(conf->tls_certificate, fresh.tls_certificate);
+		SWAP(conf->tls_key, fresh.tls_key);
+	} else {
+		log_warn("needs_restart", "keys=\"tls_certificate, tls_key\"");
+	}
 	if (strcmp(conf->database, fresh.database) != 0 || strcmp(conf->name, fresh.name) != 0 ||
 		strcmp(conf->control_socket, fresh.control_socket) != 0)
 		log_warn("needs_restart", "keys=\"database, name, control_socket\"");

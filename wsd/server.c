@@ -6,6 +6,7 @@
 #include "wsd/hub.h"
 #include "wsd/listener.h"
 #include "wsd/rehandshake.h"
+#include "wsd/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,12 +34,16 @@
 #define HEADERS_MAX (16 * 1024)
 #define TOO_LONG "the request header is longer than 16 KiB"
 
+/* What one record of TLS holds at most (RFC 8446 section 5.1). */
+#define TLS_RECORD_BYTES (16 * 1024)
+
 /* Seconds a peer has to take our close frame and answer it. */
 #define CLOSE_SECONDS 5
 
 struct listening {
 	struct server *server;
 	int fd;
+	bool tls;
 };
 
 /* A connection on its way from one lws to another, because its handshake had
@@ -54,6 +59,8 @@ struct move {
 struct server {
 	struct loop *loop;
 	struct lws_vhost *vhost;
+	struct lws_vhost *tls_vhost; /* NULL without TLS */
+	void *ssl_ctx;		     /* the library's, of tls_vhost */
 	struct server_handlers handlers;
 	struct loop_fd **listeners;
 	struct listening **listening;
@@ -75,6 +82,7 @@ struct server_conn {
 	bool corked;
 	bool moved;   /* its handshake was written anew */
 	bool leaving; /* … and this is what is left of it */
+	bool tls;
 	struct server *server;
 	void *user;
 	char *peer; /* until the handshake is over; moved: behind its NUL, the subprotocols */
@@ -618,6 +626,12 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *
 	struct server_conn *conn = lws_get_opaque_user_data(wsi);
 
 	(void)unused;
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
+		struct server *s = lws_vhost_user(lws_get_vhost(wsi));
+
+		s->ssl_ctx = unused;
+		return 0;
+	}
 	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
 		conn = arrive(lws_vhost_user(lws_get_vhost(wsi)), wsi);
 	if (conn == NULL) /* nobody has looked at it: it is let in nowhere */
@@ -686,7 +700,7 @@ static const struct lws_protocols ws_protocols[] = {
 /* Accepting */
 
 static void
-adopt(struct server *s, int fd, const char *peer)
+adopt(struct server *s, bool tls, int fd, const char *peer)
 {
 	struct server_conn *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t how;
@@ -700,9 +714,12 @@ adopt(struct server *s, int fd, const char *peer)
 	}
 	conn->server = s;
 	conn->fd = fd;
+	conn->tls = tls;
 	memset(&how, 0, sizeof(how));
-	how.vh = s->vhost;
+	how.vh = tls ? s->tls_vhost : s->vhost;
 	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP;
+	if (tls)
+		how.type |= LWS_ADOPT_ALLOW_SSL;
 	how.fd.sockfd = fd;
 	how.opaque = conn;
 	/* on failure the library closes the socket, and tells WSI_DESTROY if it got
@@ -760,7 +777,7 @@ move_on(void *arg)
 /* No descriptor is left: takes the spare one to tell the next in line, so
  * that it does not wait for nothing and the loop does not spin. */
 static void
-refuse_for_lack(struct server *s, int listen_fd)
+refuse_for_lack(struct server *s, const struct listening *l)
 {
 	static const char answer[] =
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
@@ -772,9 +789,10 @@ refuse_for_lack(struct server *s, int listen_fd)
 
 	log_warn("no_descriptors", "limit=RLIMIT_NOFILE");
 	(void)close(s->spare_fd);
-	fd = listener_accept(listen_fd, peer);
+	fd = listener_accept(l->fd, peer);
 	if (fd >= 0) {
-		(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (!l->tls)
+			(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		(void)close(fd);
 	}
 	s->spare_fd = dup(STDERR_FILENO);
@@ -789,14 +807,14 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0 && refuse_long_header(fd)) {
+		if (fd >= 0 && !l->tls && refuse_long_header(fd)) {
 			log_info("refused", "status=431 remote_addr=%s path= reason=\"%s\"", peer,
 				TOO_LONG);
 			(void)close(fd);
 		} else if (fd >= 0) {
-			adopt(l->server, fd, peer);
+			adopt(l->server, l->tls, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			refuse_for_lack(l->server, l->fd);
+			refuse_for_lack(l->server, l);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -820,6 +838,7 @@ listen_on(struct server *s, const char *address, char *why)
 	}
 	l->server = s;
 	l->fd = fd;
+	l->tls = s->tls_vhost != NULL && !listener_is_unix(address);
 	s->listeners[s->listener_count] = loop_watch(s->loop, fd, on_connection, NULL, l);
 	if (s->listeners[s->listener_count] == NULL) {
 		(void)close(fd);
@@ -830,12 +849,13 @@ listen_on(struct server *s, const char *address, char *why)
 	return EVH_OK;
 }
 
+/* Keepalive is ours: the library would keep a sorted list with an entry for
+ * every connection. */
+static const lws_retry_bo_t no_keepalive = { .secs_since_valid_ping = 0 };
+
 static enum evh_rc
 make_vhost(struct server *s)
 {
-	/* keepalive is ours: the library would keep a sorted list with an entry
-	 * for every connection */
-	static const lws_retry_bo_t no_keepalive = { .secs_since_valid_ping = 0 };
 	struct lws_context_creation_info info;
 
 	memset(&info, 0, sizeof(info));
@@ -846,6 +866,58 @@ make_vhost(struct server *s)
 	info.user = s;
 	s->vhost = lws_create_vhost(loop_context(s->loop), &info);
 	return s->vhost != NULL ? EVH_OK : EVH_NOMEM;
+}
+
+/* The vhost whose connections begin with a TLS handshake. */
+static enum evh_rc
+make_tls_vhost(struct server *s, const struct conf *conf, char *why)
+{
+	struct lws_context_creation_info info;
+	struct tls_pair *pair;
+	enum evh_rc rc = tls_load(&pair, conf, why);
+
+	if (rc != EVH_OK)
+		return rc;
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+	info.vhost_name = "evhub-tls";
+	info.protocols = ws_protocols;
+	info.retry_and_idle_policy = &no_keepalive;
+	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+	info.alpn = "http/1.1"; /* never h2: frames are written raw */
+	info.user = s;
+	s->tls_vhost = lws_create_vhost(loop_context(s->loop), &info);
+	if (s->tls_vhost == NULL || s->ssl_ctx == NULL)
+		rc = EVH_NOMEM;
+	if (rc == EVH_OK)
+		rc = tls_set_up(s->ssl_ctx);
+	if (rc == EVH_OK)
+		rc = tls_use(s->ssl_ctx, pair);
+	if (rc != EVH_OK)
+		(void)snprintf(why, CONF_WHY_BYTES, "tls_certificate: %s: OpenSSL refuses it",
+			conf->tls_certificate);
+	tls_free(&pair);
+	return rc;
+}
+
+void
+server_reload_tls(struct server *s, const struct conf *conf)
+{
+	char why[CONF_WHY_BYTES];
+	struct tls_pair *pair;
+
+	if (s->tls_vhost == NULL || !tls_wanted(conf))
+		return;
+	if (tls_load(&pair, conf, why) != EVH_OK) {
+		log_error("certificate_refused", "effect=\"the old one stays\" reason=\"%s\"", why);
+		return;
+	}
+	if (tls_use(s->ssl_ctx, pair) == EVH_OK)
+		log_info("certificate_loaded", "tls_certificate=%s", conf->tls_certificate);
+	else
+		log_error("certificate_refused",
+			"effect=\"the old one stays\" reason=\"OpenSSL refuses it\"");
+	tls_free(&pair);
 }
 
 enum evh_rc
@@ -865,6 +937,8 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	s->listeners = calloc(conf->listen.count, sizeof(struct loop_fd *));
 	s->listening = calloc(conf->listen.count, sizeof(struct listening *));
 	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : make_vhost(s);
+	if (rc == EVH_OK && tls_wanted(conf))
+		rc = make_tls_vhost(s, conf, why);
 	for (size_t i = 0; rc == EVH_OK && i < conf->listen.count; i++)
 		rc = listen_on(s, conf->listen.items[i], why);
 	if (rc != EVH_OK) {
@@ -919,6 +993,24 @@ server_free(struct server **server)
 
 /* What the hub does to connections */
 
+/* Through the library, which encrypts, a record at a time: what the socket
+ * does not take of the last one is kept there, encrypted, and nothing more. */
+static ptrdiff_t
+send_tls(struct server_conn *conn, const uint8_t *bytes, size_t len)
+{
+	size_t taken = 0;
+
+	while (taken < len && !lws_partial_buffered(conn->wsi)) {
+		size_t n = len - taken < TLS_RECORD_BYTES ? len - taken : TLS_RECORD_BYTES;
+
+		if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes + taken, n, LWS_WRITE_RAW) <
+			0)
+			return -1;
+		taken += n;
+	}
+	return (ptrdiff_t)taken;
+}
+
 ptrdiff_t
 server_send(void *arg, const uint8_t *bytes, size_t len)
 {
@@ -929,6 +1021,8 @@ server_send(void *arg, const uint8_t *bytes, size_t len)
 		return -1;
 	if (lws_partial_buffered(conn->wsi))
 		return 0;
+	if (conn->tls)
+		return send_tls(conn, bytes, len);
 	/* past the library: it would keep a copy of what the socket does not
 	 * take, where a position in the log is enough */
 	do

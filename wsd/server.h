@@ -62,6 +62,10 @@ struct server_handlers {
 enum evh_rc server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	const struct server_handlers *handlers, char *why);
 
+/* Reads certificate and key again: connections from now on have the new ones.
+ * A pair that cannot be used is told in the log, and the old one stays. */
+void server_reload_tls(struct server *server, const struct conf *conf);
+
 /* The addresses it listens on, ports resolved, separated by commas. */
 const char *server_addresses(const struct server *server);
 

@@ -70,7 +70,7 @@ WSD_TESTS = \
 	%D%/test_metrics \
 	%D%/test_subprotocols \
 	%D%/test_wsd_parts
-WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
+WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) $(SSL_LIBS) -lev
 
 check_PROGRAMS += $(WSD_TESTS)
 TESTS += $(WSD_TESTS)

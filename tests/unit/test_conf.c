@@ -411,7 +411,8 @@ keys_that_do_not_fit_together(void **state)
 		{ "base_path=", "base_path: " },
 		{ "listen=", "listen: " },
 		{ "pong_timeout=30", "pong_timeout: " },
-		{ "tls_key=/x", "tls_certificate: " },
+		{ "tls_key=/x", "tls_key: " },
+		{ "tls_certificate=/x", "tls_certificate: " },
 	};
 	char why[CONF_WHY_BYTES];
 
