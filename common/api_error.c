@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Seconds after which it makes sense to ask again. */
+#define RETRY_AFTER 2
+
 static void
 push(struct api_error *e, int code, const char *error, const char *path, const char *text)
 {
@@ -76,6 +79,14 @@ api_error_fail(struct api_error *e, int code, const char *error, const char *pat
 	push(e, code, error, path, text);
 }
 
+int
+api_error_retry_after(const struct api_error *e)
+{
+	if (e->code != 429 && e->code != 503)
+		return 0;
+	return e->retry_after > 0 ? e->retry_after : RETRY_AFTER;
+}
+
 void
 api_error_stack_json(const struct api_error *e, struct buf *out)
 {
@@ -146,4 +157,6 @@ api_error_free(struct api_error *e)
 	buf_free(&e->stack);
 	e->code = 0;
 	e->count = 0;
+	e->error = NULL;
+	e->retry_after = 0;
 }

@@ -17,6 +17,7 @@ struct api_error {
 	int code;	   /* HTTP status, 0 while nothing is wrong */
 	char message[200]; /* for people */
 	const char *error; /* the word of the first fault, a constant; NULL if none */
+	int retry_after;   /* seconds, for 429 and 503; 0: the usual */
 	struct buf stack;  /* the entries, comma-separated JSON */
 	unsigned count;
 };
@@ -45,6 +46,9 @@ void api_error_stack_json(const struct api_error *e, struct buf *out);
 
 /* Appends the whole body. */
 void api_error_json(const struct api_error *e, struct buf *out);
+
+/* Seconds for Retry-After; 0 if the status has none. */
+int api_error_retry_after(const struct api_error *e);
 
 /* The reason phrase of an HTTP status (RFC 9110 section 15). */
 const char *api_status_text(int code);

@@ -1,5 +1,6 @@
 #include "common/conf.h"
 
+#include "common/address.h"
 #include "common/conf_priv.h"
 #include "common/origin.h"
 
@@ -349,6 +350,11 @@ conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
 		return conf_complain(why, "base_path: must begin with '/' and not end with it");
 	if (conf->listen.count == 0)
 		return conf_complain(why, "listen: must have at least one address");
+	for (size_t i = 0; i < conf->trusted_proxies.count; i++)
+		if (!address_valid_network(conf->trusted_proxies.items[i]))
+			return conf_complain(why,
+				"trusted_proxies: \"%s\" is no address, no network like 10.0.0.0/8, and not unix",
+				conf->trusted_proxies.items[i]);
 	if (conf->pong_timeout <= conf->ping_interval)
 		return conf_complain(why, "pong_timeout: must be longer than ping_interval");
 	for (size_t i = 0; i < conf->allowed_origins.count; i++) {

@@ -59,12 +59,19 @@ struct conf {
 	int log_target; /* enum log_target */
 	int64_t max_event_bytes;
 	struct conf_jwt jwt;
+	int64_t max_event_types;     /* of one client */
+	int64_t max_auth_failures;   /* of one address; 0: no limit */
+	int64_t auth_failure_period; /* ms */
+	struct conf_list trusted_proxies;
 
 	/* evhub-wsd */
 	char *name;
 	struct conf_list listen;
 	int event_loop;							    /* enum conf_event_loop */
 	int64_t max_clients, max_clients_per_user, max_clients_per_address; /* 0: no limit */
+	int64_t max_handshakes_per_second; /* of one address; 0: no limit */
+	int64_t handshake_timeout;	   /* ms */
+	int64_t max_header_bytes;
 	int64_t max_message_bytes;
 	int64_t max_messages_per_second;
 	int64_t ping_interval, pong_timeout, stall_timeout, drain_timeout; /* ms */
@@ -72,7 +79,6 @@ struct conf {
 	int unknown_event_types; /* enum conf_unknown_types */
 	bool query_credentials;
 	struct conf_list allowed_origins;
-	struct conf_list trusted_proxies;
 	struct conf_list control_users, publish_users;
 	int64_t retain_interval; /* ms between two purges */
 

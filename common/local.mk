@@ -1,6 +1,7 @@
 noinst_LIBRARIES += %D%/libevhub-common.a
 
 %C%_libevhub_common_a_SOURCES = \
+	%D%/address.c %D%/address.h \
 	%D%/api_error.c %D%/api_error.h \
 	%D%/auth.c %D%/auth.h \
 	%D%/buf.c %D%/buf.h \
@@ -12,17 +13,20 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/db.c %D%/db.h \
 	%D%/event.c %D%/event.h \
 	%D%/event_types.c %D%/event_types.h \
+	%D%/guard.c %D%/guard.h \
 	%D%/ids.c %D%/ids.h \
 	%D%/json.c %D%/json.h \
 	%D%/json_text.c %D%/json_text.h \
 	%D%/jwt_claims.c %D%/jwt_claims.h \
 	%D%/jwt_key.c %D%/jwt_key.h \
+	%D%/limiter.c %D%/limiter.h \
 	%D%/log.c %D%/log.h \
 	%D%/log_format.c %D%/log_format.h \
 	%D%/log_repeat.c %D%/log_repeat.h \
 	%D%/migrations.h \
 	%D%/origin.c %D%/origin.h \
 	%D%/rc.c %D%/rc.h \
+	%D%/refusal.c %D%/refusal.h \
 	%D%/ticket.c %D%/ticket.h \
 	%D%/verifier.c %D%/verifier.h
 nodist_%C%_libevhub_common_a_SOURCES = %D%/migrations.c

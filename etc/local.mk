@@ -15,3 +15,8 @@ dist_systemdexample_DATA = \
 	%D%/systemd/evhub-fcgi.service %D%/systemd/evhub-fcgi.socket \
 	%D%/systemd/evhub-wsd.service %D%/systemd/evhub-wsd@.service \
 	%D%/systemd/evhub.sysusers %D%/systemd/evhub.tmpfiles
+
+fail2banfilterexampledir = $(docdir)/fail2ban/filter.d
+dist_fail2banfilterexample_DATA = %D%/fail2ban/filter.d/evhub.conf
+fail2banjailexampledir = $(docdir)/fail2ban/jail.d
+dist_fail2banjailexample_DATA = %D%/fail2ban/jail.d/evhub.conf

@@ -1,21 +1,23 @@
 #include "fcgi/auth_gate.h"
 
-#include "common/log.h"
+#include "fcgi/tries.h"
 
 bool
 auth_gate_enter(struct context *ctx, struct call *call)
 {
 	const struct request *r = call->request;
-	struct verifier *v = ctx->keys != NULL ? keys_get(ctx->keys) : NULL;
+	struct verifier *v;
 	enum evh_rc rc;
 
+
+	if (!tries_allowed(ctx->conf, r->remote_addr, &call->error))
+		return false;
+	v = ctx->keys != NULL ? keys_get(ctx->keys) : NULL;
 	auth_set_verifier(ctx->auth, v);
 	verifier_unref(&v);
 	rc = auth_check(ctx->auth, r->authorization, r->api_key, &call->who, &call->error);
-
 	if (rc == EVH_DENIED)
-		log_warn("auth_failed", "remote_addr=%s reason=\"%s\"", r->remote_addr,
-			call->error.message);
+		tries_refused(ctx->conf, r->remote_addr, &call->error);
 	else if (rc != EVH_OK)
 		context_suspect(ctx, rc);
 	return rc == EVH_OK;

@@ -24,6 +24,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/service.c %D%/service.h \
 	%D%/stats.c \
 	%D%/subscriptions.c \
+	%D%/tries.c %D%/tries.h \
 	%D%/ticket.c \
 	%D%/unsubscribe.c \
 	%D%/writer.c %D%/writer.h

@@ -18,6 +18,7 @@
 #include "fcgi/context.h"
 #include "fcgi/listener.h"
 #include "fcgi/service.h"
+#include "fcgi/tries.h"
 #include "fcgi/writer.h"
 
 #include <errno.h>
@@ -257,6 +258,8 @@ run_fastcgi(const struct conf *conf, struct keys *keys, bool inherited)
 	}
 	s.finish_backlog = s.listener.path != NULL;
 	writer_init(&s.writer, conf);
+	if (!tries_start())
+		log_warn("out_of_memory", "effect=\"failed authentications are not limited\"");
 	status = serve(&s);
 	writer_free(&s.writer);
 	listener_close(&s.listener);

@@ -1,8 +1,5 @@
 #include "fcgi/response.h"
 
-/* Seconds after which it makes sense to ask again. */
-#define RETRY_AFTER 2
-
 #define OUT_OF_MEMORY                                  \
 	"{\"code\":503,\"message\":\"out of memory\"," \
 	"\"stack\":[{\"code\":503,\"description\":\"out of memory\",\"error\":\"out_of_memory\",\"path\":\"\"}]}"
@@ -13,6 +10,7 @@ response_error(struct response *r, const struct api_error *e)
 	buf_clear(&r->body);
 	r->type = NULL;
 	r->status = e->code;
+	r->retry_after = api_error_retry_after(e);
 	api_error_json(e, &r->body);
 	if (e->stack.failed)
 		r->body.failed = true;
@@ -39,7 +37,7 @@ response_write(struct response *r, struct buf *out)
 	if (r->status == 405 && r->allow != NULL)
 		buf_printf(out, "Allow: %s\r\n", r->allow);
 	if (r->status == 503 || r->status == 429)
-		buf_printf(out, "Retry-After: %d\r\n", RETRY_AFTER);
+		buf_printf(out, "Retry-After: %d\r\n", r->retry_after > 0 ? r->retry_after : 2);
 	if (r->note.len > 0 && !r->note.failed)
 		buf_printf(out, "Evhub-Note: %s\r\n", r->note.data);
 	buf_puts(out, "\r\n");

@@ -12,6 +12,7 @@ struct response {
 	const char *allow; /* for 405; a constant */
 	const char *type;  /* Content-Type; NULL: JSON; a constant */
 	struct buf note;   /* Evhub-Note, left out when empty; no control characters */
+	int retry_after;   /* seconds, for 429 and 503 */
 	struct buf body;
 };
 

@@ -1,6 +1,7 @@
 #include "fcgi/service.h"
 
 #include "common/log.h"
+#include "common/refusal.h"
 #include "fcgi/auth_gate.h"
 #include "fcgi/endpoints.h"
 #include "fcgi/routes.h"
@@ -41,6 +42,19 @@ admit(struct context *ctx, const struct route *route, struct call *call)
 	return auth_gate_scope(call, route->scopes);
 }
 
+/* The line for those who watch the log. */
+static void
+tell(const struct call *call)
+{
+	char path[REQUEST_PATH_BYTES] = "";
+	const struct refusal refusal = { call->request->remote_addr, call->who.user_id, path };
+
+	for (int i = 0; i < REQUEST_PATH_COUNT && path[0] == '\0'; i++)
+		if (!request_path(call->request, (enum request_path)i, path))
+			path[0] = '\0';
+	refusal_log(&refusal, &call->error);
+}
+
 void
 service_handle(struct context *ctx, struct request *request, struct response *response)
 {
@@ -56,8 +70,10 @@ service_handle(struct context *ctx, struct request *request, struct response *re
 	} else if (admit(ctx, route, &call)) {
 		route->handler(ctx, &call);
 	}
-	if (response->status == 0)
+	if (response->status == 0) {
 		response_error(response, &call.error);
+		tell(&call);
+	}
 	log_debug("request", "method=%s endpoint=%s status=%d remote_addr=%s user_id=%s",
 		request->method, route != NULL ? route->name : "-", response->status,
 		request->remote_addr, call.who.user_id);

@@ -39,7 +39,7 @@ add_type(struct membership *m, struct context *ctx, struct call *call, const cha
 			"not allowed to the client's credential");
 	else if (event_types_contains(&m->have, name))
 		membership_fault(m, call, 400, "already_subscribed", name, "already subscribed");
-	else if (m->have.count >= EVENT_TYPES_MAX)
+	else if (m->have.count >= (size_t)ctx->conf->max_event_types)
 		membership_fault(m, call, 400, "too_many", name, "the client has as many as it may");
 	else
 		return insert(m, ctx, name);

@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
 	%D%/integration/test_logs.py \
+	%D%/integration/test_limits.py \
 	%D%/integration/test_messages.py \
 	%D%/integration/test_privilege.py \
 	%D%/integration/test_metrics.py \
@@ -38,6 +39,7 @@ EXTRA_DIST += \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
 	%D%/integration/rawws.py \
+	%D%/integration/test_refusals.py \
 	%D%/integration/test_resume.py \
 	%D%/integration/test_rfc6455.py \
 	%D%/integration/test_sql_control.py \

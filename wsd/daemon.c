@@ -622,7 +622,8 @@ start(struct daemon *d, char *why)
 	if (rc == EVH_OK)
 		rc = make_sessions(d, why);
 	if (rc == EVH_OK)
-		rc = loop_new(&d->loop, (enum conf_event_loop)d->conf->event_loop, fds);
+		rc = loop_new(&d->loop, (enum conf_event_loop)d->conf->event_loop, fds,
+			d->conf->handshake_timeout);
 	if (rc == EVH_OK)
 		rc = make_timers(d);
 	if (rc == EVH_OK)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define SHORT_BASE "/v1/ws"
 #define ENDPOINT "/subscribe"
@@ -16,7 +17,7 @@
 static bool
 page_allowed(const struct server_request *r, const struct conf *conf)
 {
-	bool trusted = remote_addr_trusted(r->peer, &conf->trusted_proxies);
+	bool trusted = address_is_trusted(r->peer, &conf->trusted_proxies);
 	struct origin_site site = { r->host, trusted ? r->forwarded_host : NULL,
 		trusted ? r->forwarded_proto : NULL, r->tls };
 
@@ -24,6 +25,25 @@ page_allowed(const struct server_request *r, const struct conf *conf)
 }
 
 /* The steps, each of which may refuse */
+
+/* Where the request comes from, and whether that address tries too much. */
+static bool
+check_address(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
+	struct api_error *e)
+{
+	const struct conf *conf = rules->conf;
+	struct ip_address a = { .family = AF_INET6 };
+
+	if (!remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr)) {
+		api_error_fail(e, 400, "malformed_header", "x-forwarded-for",
+			"X-Forwarded-For has something that is no address where that of the client stands");
+		return false;
+	}
+	if (guard_applies(h->remote_addr, conf) && address_key(h->remote_addr, a.bytes))
+		address_format(&a, h->counted_as);
+	return guard_handshake(rules->guard, conf, h->remote_addr, rules->now, e) &&
+		guard_may_try(rules->guard, conf, h->remote_addr, rules->now, e);
+}
 
 static bool
 check_target(const struct server_request *r, const struct conf *conf, struct api_error *e)
@@ -108,17 +128,19 @@ unknown_type(const struct grouping *types, const char *item, size_t len, struct 
 
 /* False when there is no room for it. */
 static bool
-add_type(struct handshake *h, const char *name, struct api_error *e)
+add_type(struct handshake *h, const char *name, size_t max, struct api_error *e)
 {
-	switch (event_types_add(&h->types, name)) {
+	bool full = h->types.count >= max && !event_types_contains(&h->types, name);
+
+	switch (full ? EVH_FULL : event_types_add(&h->types, name)) {
 	case EVH_OK:
 		return true;
 	case EVH_NOMEM:
 		api_error_fail(e, 503, "out_of_memory", "event_types", "out of memory");
 		return false;
 	default:
-		api_error_fail(e, 400, "too_many_event_types", "event_types", "more than %d event types",
-			EVENT_TYPES_MAX);
+		api_error_fail(
+			e, 400, "too_many_event_types", "event_types", "more than %zu event types", max);
 		return false;
 	}
 }
@@ -144,7 +166,7 @@ take_type(struct handshake *h, const char *item, size_t len, const struct conf *
 			"the credential may not subscribe to \"%s\"", name);
 		return true;
 	}
-	return add_type(h, name, e);
+	return add_type(h, name, (size_t)conf->max_event_types, e);
 }
 
 static bool
@@ -179,7 +201,7 @@ check_types(struct handshake *h, const struct server_request *r, const struct co
 	for (uint32_t i = 0; i < types->type_count; i++) {
 		const struct evtype *t = types->types[i];
 
-		if (t->exists && t->mandatory && !add_type(h, t->name, e))
+		if (t->exists && t->mandatory && !add_type(h, t->name, EVENT_TYPES_MAX, e))
 			return false;
 	}
 	return true;
@@ -227,13 +249,14 @@ handshake_check(struct handshake *h, const struct server_request *r, const struc
 	const struct conf *conf = rules->conf;
 
 	memset(h, 0, sizeof(*h));
-	remote_addr_pick(r->peer, r->forwarded_for, &conf->trusted_proxies, h->remote_addr);
-	if (check_target(r, conf, e) && identify(h, r, rules, e) && check_scope(h, r, conf, e) &&
+	if (check_address(h, r, rules, e) && check_target(r, conf, e) && identify(h, r, rules, e) &&
+		check_scope(h, r, conf, e) &&
 		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e) &&
 		check_upgrade(r, e))
 		return true;
 	if (h->ticket[0] != '\0')
 		tickets_release(rules->tickets, h->ticket);
+	guard_refused(rules->guard, conf, h->remote_addr, rules->now, e);
 	handshake_free(h);
 	return false;
 }

@@ -9,6 +9,7 @@
 #include "common/auth.h"
 #include "common/conf.h"
 #include "common/event_types.h"
+#include "common/guard.h"
 #include "wsd/group.h"
 #include "wsd/remote_addr.h"
 #include "wsd/server.h"
@@ -19,8 +20,9 @@ struct handshake {
 	struct auth_principal who;
 	struct event_types types; /* global and other mandatory ones included */
 	char remote_addr[REMOTE_ADDR_BYTES];
-	bool resume;	   /* last_event_id was given … */
-	bool resume_known; /* … and is of this epoch */
+	char counted_as[ADDRESS_BYTES]; /* what limits count as one address; "": they do not apply */
+	bool resume;			/* last_event_id was given … */
+	bool resume_known;		/* … and is of this epoch */
 	uint64_t resume_seq;
 	char ticket[AUTH_HASH_TEXT]; /* the claim on it; "" if none was shown */
 };
@@ -32,6 +34,8 @@ struct handshake_rules {
 	struct tickets *tickets;
 	const struct grouping *types;
 	const char *epoch;
+	struct guard *guard;
+	int64_t now; /* monotonic µs, for guard */
 };
 
 /* Judges the form of the request, the credential, and the event types.  On

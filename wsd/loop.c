@@ -9,9 +9,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* Seconds a peer may take over its handshake. */
-#define HANDSHAKE_SECONDS 10
-
 /* With libuv and libev the loop is ours and lent to the library, whose own
  * would not return from lws_service. */
 struct loop {
@@ -155,7 +152,7 @@ take_back(struct loop *l)
 }
 
 static enum evh_rc
-create(struct loop *l, unsigned fds)
+create(struct loop *l, unsigned fds, int64_t handshake_ms)
 {
 	struct lws_context_creation_info info;
 	void *lent = lend(l);
@@ -175,7 +172,7 @@ create(struct loop *l, unsigned fds)
 	info.fd_limit_per_thread = fds;
 	info.max_http_header_data2 = LOOP_HEADER_BYTES;
 	info.max_http_header_pool2 = fds;
-	info.timeout_secs = HANDSHAKE_SECONDS;
+	info.timeout_secs = (unsigned)((handshake_ms + 999) / 1000);
 	info.gid = -1;
 	info.uid = -1;
 	l->context = lws_create_context(&info);
@@ -189,14 +186,14 @@ create(struct loop *l, unsigned fds)
 /* libev before libuv, which asks the kernel five times about each connection
  * where libev asks once. */
 static enum evh_rc
-create_best(struct loop *l, unsigned fds)
+create_best(struct loop *l, unsigned fds, int64_t handshake_ms)
 {
 	static const enum conf_event_loop kinds[] = { CONF_LOOP_EV, CONF_LOOP_UV, CONF_LOOP_POLL };
 	enum evh_rc rc = EVH_NOT_FOUND;
 
 	for (size_t i = 0; rc != EVH_OK && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		l->kind = kinds[i];
-		rc = create(l, fds);
+		rc = create(l, fds, handshake_ms);
 	}
 	if (rc == EVH_OK && l->kind == CONF_LOOP_POLL)
 		log_warn("no_event_library",
@@ -205,7 +202,7 @@ create_best(struct loop *l, unsigned fds)
 }
 
 enum evh_rc
-loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds)
+loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t handshake_ms)
 {
 	struct lws_context_creation_info info;
 	struct loop *l = calloc(1, sizeof(*l));
@@ -216,7 +213,7 @@ loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds)
 		return EVH_NOMEM;
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
 	l->kind = kind;
-	rc = kind == CONF_LOOP_AUTO ? create_best(l, fds) : create(l, fds);
+	rc = kind == CONF_LOOP_AUTO ? create_best(l, fds, handshake_ms) : create(l, fds, handshake_ms);
 	if (rc != EVH_OK) {
 		free(l);
 		return rc;

@@ -41,6 +41,10 @@ reload_conf(struct conf *conf, const struct conf_args *args, struct verifier **v
 	SWAP(conf->log_target, fresh.log_target);
 	SWAP(conf->max_clients, fresh.max_clients);
 	SWAP(conf->max_clients_per_user, fresh.max_clients_per_user);
+	SWAP(conf->max_handshakes_per_second, fresh.max_handshakes_per_second);
+	SWAP(conf->max_auth_failures, fresh.max_auth_failures);
+	SWAP(conf->auth_failure_period, fresh.auth_failure_period);
+	SWAP(conf->max_event_types, fresh.max_event_types);
 	SWAP(conf->max_messages_per_second, fresh.max_messages_per_second);
 	SWAP(conf->unknown_event_types, fresh.unknown_event_types);
 	SWAP(conf->query_credentials, fresh.query_credentials);

@@ -1,134 +1,96 @@
 #include "wsd/remote_addr.h"
 
 #include <arpa/inet.h>
-#include <stdint.h>
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-struct address {
-	int family; /* AF_INET, AF_INET6, AF_UNIX */
-	uint8_t bytes[16];
-};
+/* The longest element: an address in brackets, and a port. */
+#define ELEMENT_BYTES 64
+
+/* Takes the last element that is not empty off list[0..*len).  0: there is
+ * none; -1: it is too long for one. */
+static int
+last_element(const char *list, size_t *len, char out[ELEMENT_BYTES])
+{
+	while (*len > 0) {
+		size_t end = *len, start;
+
+		while (end > 0 && (list[end - 1] == ' ' || list[end - 1] == '\t'))
+			end--;
+		start = end;
+		while (start > 0 && list[start - 1] != ',')
+			start--;
+		*len = start > 0 ? start - 1 : 0;
+		while (start < end && (list[start] == ' ' || list[start] == '\t'))
+			start++;
+		if (end - start >= ELEMENT_BYTES)
+			return -1;
+		memcpy(out, list + start, end - start);
+		out[end - start] = '\0';
+		if (end > start)
+			return 1;
+	}
+	return 0;
+}
 
 static bool
-parse_address(const char *text, struct address *a)
+is_port(const char *text)
 {
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	size_t len = strlen(text);
 
-	memset(a, 0, sizeof(*a));
-	if (strcmp(text, "unix") == 0) {
-		a->family = AF_UNIX;
-		return true;
+	return len > 0 && len <= 5 && strspn(text, "0123456789") == len;
+}
+
+/* Takes brackets and port off: "[v6]", "[v6]:port", "v4:port".  False if there
+ * is a half of either. */
+static bool
+strip(char element[ELEMENT_BYTES])
+{
+	char *colon = strchr(element, ':'), *bracket = strchr(element, ']');
+
+	if (element[0] == '[') {
+		if (bracket == NULL ||
+			(bracket[1] != '\0' && (bracket[1] != ':' || !is_port(bracket + 2))))
+			return false;
+		*bracket = '\0';
+		memmove(element, element + 1, strlen(element));
+		return strchr(element, ':') != NULL;
 	}
-	if (inet_pton(AF_INET, text, a->bytes) == 1) {
-		a->family = AF_INET;
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, a->bytes) != 1)
-		return false;
-	a->family = AF_INET6;
-	if (memcmp(a->bytes, mapped, sizeof(mapped)) == 0) { /* ::ffff:192.0.2.1 */
-		memmove(a->bytes, a->bytes + 12, 4);
-		a->family = AF_INET;
+	if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+		*colon = '\0';
+		return is_port(colon + 1);
 	}
 	return true;
 }
 
-/* Splits "address/bits"; without bits it is one host. */
 static bool
-parse_network(const char *text, struct address *a, unsigned *bits)
+is_unknown(const char *element)
 {
-	char host[64];
-	size_t len = strcspn(text, "/");
-	char *end;
-	unsigned long n;
-
-	if (len >= sizeof(host))
-		return false;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (!parse_address(host, a))
-		return false;
-	*bits = a->family == AF_INET ? 32 : a->family == AF_INET6 ? 128 : 0;
-	if (text[len] == '\0')
-		return true;
-	n = strtoul(text + len + 1, &end, 10);
-	if (text[len + 1] < '0' || text[len + 1] > '9' || *end != '\0' || n > *bits)
-		return false;
-	*bits = (unsigned)n;
-	return true;
+	return strcasecmp(element, "unknown") == 0 || element[0] == '_';
 }
 
 bool
-remote_addr_valid_network(const char *text)
-{
-	struct address a;
-	unsigned bits;
-
-	return parse_network(text, &a, &bits);
-}
-
-static bool
-in_network(const struct address *a, const char *network)
-{
-	struct address n;
-	unsigned bits;
-
-	if (!parse_network(network, &n, &bits) || n.family != a->family)
-		return false;
-	if (memcmp(a->bytes, n.bytes, bits / 8) != 0)
-		return false;
-	return bits % 8 == 0 || ((a->bytes[bits / 8] ^ n.bytes[bits / 8]) >> (8 - bits % 8)) == 0;
-}
-
-bool
-remote_addr_trusted(const char *text, const struct conf_list *trusted)
-{
-	static const char *const usual[] = { "unix", "127.0.0.0/8", "::1" };
-	struct address a;
-
-	if (!parse_address(text, &a))
-		return false;
-	for (size_t i = 0; i < trusted->count; i++)
-		if (in_network(&a, trusted->items[i]))
-			return true;
-	for (size_t i = 0; trusted->count == 0 && i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (in_network(&a, usual[i]))
-			return true;
-	return false;
-}
-
-/* Takes the last element off list[0..*len) into out; false if it is no address. */
-static bool
-last_element(const char *list, size_t *len, char out[REMOTE_ADDR_BYTES])
-{
-	size_t end = *len, start;
-	struct address a;
-
-	while (end > 0 && (list[end - 1] == ' ' || list[end - 1] == '\t'))
-		end--;
-	start = end;
-	while (start > 0 && list[start - 1] != ',')
-		start--;
-	*len = start > 0 ? start - 1 : 0;
-	while (start < end && (list[start] == ' ' || list[start] == '\t'))
-		start++;
-	if (end == start || end - start >= REMOTE_ADDR_BYTES)
-		return false;
-	memcpy(out, list + start, end - start);
-	out[end - start] = '\0';
-	return parse_address(out, &a) && a.family != AF_UNIX;
-}
-
-void
 remote_addr_pick(const char *peer, const char *forwarded_for, const struct conf_list *trusted,
 	char out[REMOTE_ADDR_BYTES])
 {
 	size_t len = forwarded_for != NULL ? strlen(forwarded_for) : 0;
-	char next[REMOTE_ADDR_BYTES];
+	char element[ELEMENT_BYTES];
+	struct ip_address a;
 
-	(void)snprintf(out, REMOTE_ADDR_BYTES, "%s", peer);
-	while (len > 0 && remote_addr_trusted(out, trusted) && last_element(forwarded_for, &len, next))
-		memcpy(out, next, sizeof(next));
+	if (address_parse(peer, &a))
+		address_format(&a, out);
+	else
+		(void)snprintf(out, REMOTE_ADDR_BYTES, "%s", peer);
+	while (address_is_trusted(out, trusted)) {
+		int found = last_element(forwarded_for, &len, element);
+
+		if (found == 0 || (found > 0 && is_unknown(element)))
+			return true;
+		if (found < 0 || !strip(element) || !address_parse(element, &a) || a.family == AF_UNIX)
+			return false;
+		address_format(&a, out);
+	}
+	return true;
 }

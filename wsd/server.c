@@ -1,6 +1,7 @@
 #include "wsd/server.h"
 
 #include "common/log.h"
+#include "common/refusal.h"
 #include "wsd/close_code.h"
 #include "wsd/frame.h"
 #include "wsd/hub.h"
@@ -30,9 +31,7 @@
  * together from pieces. */
 #define RX_BYTES 192
 
-/* The values of all headers that we look at, together. */
-#define HEADERS_MAX (16 * 1024)
-#define TOO_LONG "the request header is longer than 16 KiB"
+#define TOO_LONG "the request header is longer than max_header_bytes"
 
 /* What one record of TLS holds at most (RFC 8446 section 5.1). */
 #define TLS_RECORD_BYTES (16 * 1024)
@@ -66,7 +65,8 @@ struct server {
 	struct listening **listening;
 	size_t listener_count;
 	struct buf addresses;
-	size_t max_message;
+	size_t max_message, max_header;
+	unsigned handshake_seconds;
 	bool stopped; /* accepts no more: the end is near */
 	struct move *moves;
 	struct loop_timer *mover;
@@ -257,7 +257,7 @@ read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, str
 	r->method = method_name(method);
 	r->path = uri != NULL ? uri : "";
 	headers = headers_length(wsi);
-	if (headers > HEADERS_MAX) {
+	if (headers > s->max_header) {
 		r->too_large = true;
 		r->bad = TOO_LONG;
 		return;
@@ -320,8 +320,8 @@ write_refusal(struct buf *out, const struct api_error *e)
 		buf_puts(out, "WWW-Authenticate: Bearer\r\n");
 	if (code == 405)
 		buf_puts(out, "Allow: GET\r\n");
-	if (code == 503 || code == 429)
-		buf_puts(out, "Retry-After: 2\r\n");
+	if (api_error_retry_after(e) > 0)
+		buf_printf(out, "Retry-After: %d\r\n", api_error_retry_after(e));
 	buf_puts(out, "\r\n");
 	buf_add(out, body.data, body.len);
 	out->failed = out->failed || body.failed;
@@ -429,18 +429,19 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 /* The library hangs up without a word on a header longer than it holds, so
  * what has come by now is looked at first: true if it was refused here. */
 static bool
-refuse_long_header(int fd)
+refuse_long_header(const struct server *s, int fd, const char *peer)
 {
-	static char head[HEADERS_MAX + 4096];
+	static char head[LOOP_HEADER_BYTES];
+	struct refusal refusal = { .remote_addr = peer };
 	struct api_error e = API_ERROR_INIT;
 	struct buf out = BUF_INIT;
 	int there = 0;
 	ssize_t n;
 
-	if (ioctl(fd, FIONREAD, &there) == 0 && there <= HEADERS_MAX)
+	if (ioctl(fd, FIONREAD, &there) == 0 && there <= (int)s->max_header)
 		return false;
 	n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-	if (n <= HEADERS_MAX || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
+	if (n <= (ssize_t)s->max_header || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
 		return false;
 	/* closing with something unread would take the answer away again */
 	for (int i = 0; i < 32 && n > 0; i++)
@@ -450,6 +451,7 @@ refuse_long_header(int fd)
 	if (!out.failed)
 		(void)send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	buf_free(&out);
+	refusal_log(&refusal, &e);
 	api_error_free(&e);
 	return true;
 }
@@ -807,9 +809,7 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0 && !l->tls && refuse_long_header(fd)) {
-			log_info("refused", "status=431 remote_addr=%s path= reason=\"%s\"", peer,
-				TOO_LONG);
+		if (fd >= 0 && !l->tls && refuse_long_header(l->server, fd, peer)) {
 			(void)close(fd);
 		} else if (fd >= 0) {
 			adopt(l->server, l->tls, fd, peer);
@@ -864,6 +864,7 @@ make_vhost(struct server *s)
 	info.protocols = ws_protocols;
 	info.retry_and_idle_policy = &no_keepalive;
 	info.user = s;
+	info.timeout_secs_ah_idle = s->handshake_seconds;
 	s->vhost = lws_create_vhost(loop_context(s->loop), &info);
 	return s->vhost != NULL ? EVH_OK : EVH_NOMEM;
 }
@@ -883,6 +884,7 @@ make_tls_vhost(struct server *s, const struct conf *conf, char *why)
 	info.vhost_name = "evhub-tls";
 	info.protocols = ws_protocols;
 	info.retry_and_idle_policy = &no_keepalive;
+	info.timeout_secs_ah_idle = s->handshake_seconds;
 	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
 	info.alpn = "http/1.1"; /* never h2: frames are written raw */
 	info.user = s;
@@ -933,6 +935,8 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	s->loop = loop;
 	s->handlers = *handlers;
 	s->max_message = (size_t)conf->max_message_bytes;
+	s->max_header = (size_t)conf->max_header_bytes;
+	s->handshake_seconds = (unsigned)((conf->handshake_timeout + 999) / 1000);
 	s->spare_fd = dup(STDERR_FILENO);
 	s->listeners = calloc(conf->listen.count, sizeof(struct loop_fd *));
 	s->listening = calloc(conf->listen.count, sizeof(struct listening *));

@@ -1,6 +1,7 @@
 #include "wsd/session.h"
 
 #include "common/log.h"
+#include "common/refusal.h"
 #include "wsd/catalog.h"
 #include "wsd/handshake.h"
 #include "wsd/inbound.h"
@@ -35,6 +36,7 @@ struct sessions {
 	struct hub *hub;
 	struct clients *clients;
 	struct auth *auth;
+	struct guard *guard;
 	struct tickets *tickets;
 	struct wheel wheel;
 	int64_t tick_us;
@@ -82,9 +84,12 @@ sessions_new(struct sessions **out, const struct session_setup *setup, char *why
 	wheel_init(&s->wheel);
 	rc = auth_new(&s->auth, setup->db);
 	if (rc == EVH_OK)
+		rc = guard_new(&s->guard);
+	if (rc == EVH_OK)
 		rc = tickets_new(&s->tickets, setup->db, s->auth, conf->database, why);
 	if (rc != EVH_OK) {
 		auth_free(&s->auth);
+		guard_free(&s->guard);
 		free(s);
 		return rc;
 	}
@@ -112,6 +117,7 @@ sessions_free(struct sessions **sessions)
 		free(e);
 	}
 	tickets_free(&s->tickets);
+	guard_free(&s->guard);
 	auth_free(&s->auth);
 	free(s->dirty);
 	free(s);
@@ -280,8 +286,8 @@ has_room(struct sessions *s, const struct handshake *h, struct api_error *e)
 			(long long)conf->max_clients_per_user);
 		return false;
 	}
-	if (conf->max_clients_per_address != 0 &&
-		clients_of_address(s->clients, h->remote_addr) >= conf->max_clients_per_address) {
+	if (conf->max_clients_per_address != 0 && h->counted_as[0] != '\0' &&
+		clients_of_address(s->clients, h->counted_as) >= conf->max_clients_per_address) {
 		api_error_fail(e, 409, "too_many_connections", "remote_addr",
 			"the address has %lld connections, which is the limit",
 			(long long)conf->max_clients_per_address);
@@ -354,7 +360,9 @@ static struct client *
 admit(struct sessions *s, struct handshake *h, const char *user_agent)
 {
 	struct client *c = clients_add(s->clients, h->who.user_id,
-		s->setup.conf->max_clients_per_address != 0 ? h->remote_addr : NULL, clock_now_us());
+		h->counted_as[0] != '\0' && s->setup.conf->max_clients_per_address != 0 ? h->counted_as
+											: NULL,
+		clock_now_us());
 	struct store_op *op;
 
 	if (c == NULL)
@@ -378,9 +386,11 @@ static void
 tell_refusal(struct sessions *s, const struct server_request *r, const struct handshake *h,
 	const struct api_error *e)
 {
+	struct refusal refusal = { h->remote_addr[0] != '\0' ? h->remote_addr : r->peer, h->who.user_id,
+		r->path };
+
 	tally_add(&s->setup.metrics->refusals, e->code, e->error != NULL ? e->error : "other");
-	log_info("refused", "status=%d remote_addr=%s path=%.100s reason=\"%s\"", e->code,
-		h->remote_addr[0] != '\0' ? h->remote_addr : r->peer, r->path, e->message);
+	refusal_log(&refusal, e);
 }
 
 static bool
@@ -388,7 +398,7 @@ on_request(void *arg, const struct server_request *r, struct api_error *e, void 
 {
 	struct sessions *s = arg;
 	struct handshake_rules rules = { s->setup.conf, s->auth, s->tickets, hub_grouping(s->hub),
-		hub_epoch(s->hub) };
+		hub_epoch(s->hub), s->guard, clock_mono_us() };
 	struct handshake h;
 	struct client *c = NULL;
 
@@ -603,6 +613,18 @@ sessions_handlers(struct sessions *sessions)
 	};
 }
 
+/* A ticket that was good when it was shown and gone when it was to be used up. */
+static void
+log_withdrawn(const struct store_op *op)
+{
+	struct refusal refusal = { .remote_addr = op->u.join.remote_addr };
+	struct api_error e = API_ERROR_INIT;
+
+	api_error_fail(&e, 401, "invalid_ticket", "ticket", "the ticket has expired or was withdrawn");
+	refusal_log(&refusal, &e);
+	api_error_free(&e);
+}
+
 /* Its rows are committed: it may be told so. */
 static void
 on_joined(void *arg, struct store_op *op)
@@ -616,8 +638,7 @@ on_joined(void *arg, struct store_op *op)
 	if (c != NULL && c->conn == NULL)
 		c = NULL; /* its handshake failed: it is about to go */
 	if (c != NULL && c->state == CLIENT_JOINING && op->rc == EVH_NOT_FOUND) {
-		log_info("refused", "status=1008 remote_addr=%s user_id=%s reason=\"ticket gone\"",
-			op->u.join.remote_addr, c->user->user_id);
+		log_withdrawn(op);
 		hub_close(s->hub, c, CLOSE_POLICY, "the ticket has expired or was withdrawn");
 	} else if (c != NULL && c->state == CLIENT_JOINING && op->rc != EVH_OK) {
 		log_error("client_not_recorded", "user_id=%s reason=\"%s\"", c->user->user_id,

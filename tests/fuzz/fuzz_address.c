@@ -19,21 +19,20 @@ is_address(const char *text)
 	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
 }
 
-/* The result is the peer, or an address that stands in the header. */
+/* The result is the peer, or an address, in its one form. */
 static void
 check_forwarded(const char *peer, const char *header, const struct conf_list *trusted)
 {
 	char out[REMOTE_ADDR_BYTES], again[REMOTE_ADDR_BYTES];
 
-	remote_addr_pick(peer, header, trusted, out);
+	(void)remote_addr_pick(peer, header, trusted, out);
 	FUZZ_CHECK(memchr(out, '\0', sizeof(out)) != NULL);
-	if (strncmp(out, peer, sizeof(out) - 1) != 0) {
+	if (strncmp(out, peer, sizeof(out) - 1) != 0)
 		FUZZ_CHECK(is_address(out));
-		FUZZ_CHECK(header != NULL && strstr(header, out) != NULL);
-	}
-	remote_addr_pick(peer, header, trusted, again);
+	FUZZ_CHECK(is_address(out) || strcmp(out, "unix") == 0);
+	(void)remote_addr_pick(peer, header, trusted, again);
 	FUZZ_CHECK(strcmp(out, again) == 0);
-	remote_addr_pick("192.0.2.77", header, trusted, out);
+	FUZZ_CHECK(remote_addr_pick("192.0.2.77", header, trusted, out) || trusted->count > 0);
 	if (trusted->count == 0) /* loopback and Unix sockets: it is not one of them */
 		FUZZ_CHECK(strcmp(out, "192.0.2.77") == 0);
 }
@@ -77,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			lines[i] = calloc(1, 1);
 	}
 	while (trusted.count < NETWORKS_MAX && (line = fuzz_line(&in)) != NULL) {
-		(void)remote_addr_valid_network(line);
+		(void)address_valid_network(line);
 		networks[trusted.count++] = line;
 	}
 	check_forwarded(is_address(lines[0]) ? lines[0] : "unix", lines[1], &trusted);

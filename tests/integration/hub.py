@@ -11,7 +11,7 @@ import subprocess
 import procs
 from procs import Process, wait_for
 
-READY = re.compile(r"evhub-wsd: info ready (.*)")
+READY = re.compile(r"evhub-wsd(?:: info ready |\",\"level\":\"info\",\"event\":\"ready\",)(.*)")
 DEFAULT_TYPES = ["auth", "catalog_cache", "global", "health", "job_manager", "orchestrator", "pdfm",
                  "reverse_proxy", "stats", "system", "system_logs"]
 
@@ -59,7 +59,7 @@ class Wsd:
             found = READY.findall(self.process.text()[skip:])
             return found[-1] if found else None
         line = self.process.wait_ready(ready, "no line with the word ready in its log")
-        listen = re.search(r"listen=(\S+)", line)
+        listen = re.search(r"\blisten(?:=|\":\")([^\s\"]+)", line)
         assert listen, f"the ready line names no address: {line}"
         self.listen = listen.group(1).split(",")[0]
         return self

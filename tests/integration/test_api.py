@@ -219,6 +219,17 @@ def membership_cases(name, endpoint, good):
     }
 
 
+def guessed(make_hub, method, endpoint):
+    """An address that has sent one wrong key, which is as many as it may."""
+    hub = make_hub(fcgi=True, max_auth_failures=1)
+    bad = {"X-Api-Key": "0123456789abcdef", **JSON}
+    if endpoint == "subscribe":
+        headers = {**bad, "X-Forwarded-For": "203.0.113.5"}
+        return [clients.refusal(hub.wsd.listen, headers=headers) for _ in range(2)][1]
+    return [clients.fcgi_request(hub.fcgi_socket, method, f"{API}/{endpoint}", bad,
+                                 params={"REMOTE_ADDR": "203.0.113.5"}) for _ in range(2)][1]
+
+
 # what each is given is the fixture that its argument names
 RESPONSES = {
     ("subscribe", 101): upgraded,
@@ -259,6 +270,8 @@ RESPONSES = {
     ("getMetrics", 403): lambda direct: direct.get("metrics", of(direct.hub)),
     ("getMetrics", 405): lambda direct: direct.request("POST", f"{API}/metrics"),
     ("getMetrics", 503): lambda broken: broken("GET", "metrics"),
+    **{(name, 429): lambda make_hub, method=method, path=path: guessed(make_hub, method.upper(), path.strip("/"))
+       for name, (path, method, operation) in api_docs.operations().items() if "429" in operation["responses"]},
     ("getHealth", 200): lambda direct: direct.get("health"),
     ("getHealth", 405): lambda direct: direct.request("PUT", f"{API}/health"),
     ("getHealth", 503): lambda broken: broken("GET", "health"),

@@ -19,7 +19,9 @@ UNIT_TESTS = \
 	%D%/test_ids \
 	%D%/test_json \
 	%D%/test_jwt_claims \
+	%D%/test_limiter \
 	%D%/test_log \
+	%D%/test_address \
 	%D%/test_man \
 	%D%/test_origin \
 	%D%/test_schema \
@@ -51,6 +53,10 @@ TESTS += $(UNIT_TESTS)
 %C%_test_json_LDADD = $(UNIT_LIBS)
 %C%_test_jwt_claims_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_jwt_claims_LDADD = $(UNIT_LIBS)
+%C%_test_limiter_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_limiter_LDADD = $(UNIT_LIBS)
+%C%_test_address_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_address_LDADD = $(UNIT_LIBS)
 %C%_test_log_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_log_LDADD = $(UNIT_LIBS)
 %C%_test_man_CFLAGS = $(UNIT_CFLAGS)

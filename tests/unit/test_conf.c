@@ -411,6 +411,8 @@ keys_that_do_not_fit_together(void **state)
 		{ "base_path=", "base_path: " },
 		{ "listen=", "listen: " },
 		{ "pong_timeout=30", "pong_timeout: " },
+		{ "trusted_proxies=10.0.0.1,example.org", "trusted_proxies: \"example.org\" " },
+		{ "trusted_proxies=10.0.0.0/33", "trusted_proxies: " },
 		{ "tls_key=/x", "tls_key: " },
 		{ "tls_certificate=/x", "tls_certificate: " },
 	};

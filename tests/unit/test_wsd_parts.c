@@ -206,7 +206,7 @@ test_remote_address(void **state)
 	static const struct {
 		const char *peer, *header;
 		int own;
-		const char *expected;
+		const char *expected; /* "!" in front: refused */
 	} cases[] = {
 		{ "192.0.2.1", NULL, 0, "192.0.2.1" },
 		{ "192.0.2.1", "203.0.113.5", 0, "192.0.2.1" }, /* anybody can write that */
@@ -215,8 +215,34 @@ test_remote_address(void **state)
 		{ "::1", "1.2.3.4, 203.0.113.5", 0,
 			"203.0.113.5" }, /* the right one is the proxy's word */
 		{ "127.0.0.1", "203.0.113.5, 127.0.0.1", 0, "203.0.113.5" },
-		{ "127.0.0.1", "garbage", 0, "127.0.0.1" },
-		{ "127.0.0.1", "203.0.113.5, garbage", 0, "127.0.0.1" },
+		{ "127.0.0.1", "garbage", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5, garbage", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "garbage, 203.0.113.5", 0, "203.0.113.5" }, /* not looked at */
+		{ "127.0.0.1", "garbage, 127.0.0.2", 0, "!127.0.0.2" },
+		{ "127.0.0.1", "unix", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5, unknown", 0, "127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5, _gazonk", 0, "127.0.0.1" },
+		{ "127.0.0.1", ", ,203.0.113.5,, ,", 0, "203.0.113.5" },
+		{ "127.0.0.1", "203.0.113.5:4711", 0, "203.0.113.5" },
+		{ "127.0.0.1", "203.0.113.5:", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5:471100", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5 198.51.100.1", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "\"203.0.113.5\"", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.5/8", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "203.0.113.0005", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "[2001:db8::1]", 0, "2001:db8::1" },
+		{ "127.0.0.1", "[2001:DB8:0::1]:4711", 0, "2001:db8::1" },
+		{ "127.0.0.1", "2001:db8::1", 0, "2001:db8::1" },
+		{ "127.0.0.1", "[2001:db8::1", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "[2001:db8::1]x", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "[203.0.113.5]", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "fe80::1%eth0", 0, "!127.0.0.1" },
+		{ "127.0.0.1", "::ffff:203.0.113.5", 0, "203.0.113.5" },
+		{ "127.0.0.1", "203.0.113.5, ::ffff:127.0.0.9", 0, "203.0.113.5" },
+		{ "127.0.0.1", "\t 203.0.113.5 \t,\t127.0.0.1", 0, "203.0.113.5" },
+		{ "127.0.0.1",
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			0, "!127.0.0.1" },
 		{ "127.0.0.1", "", 0, "127.0.0.1" },
 		{ "127.0.0.1", "203.0.113.5", 1, "127.0.0.1" }, /* not in the list */
 		{ "10.1.2.3", "203.0.113.5, 10.9.9.9", 1, "203.0.113.5" },
@@ -228,13 +254,17 @@ test_remote_address(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char out[REMOTE_ADDR_BYTES];
 
-		remote_addr_pick(cases[i].peer, cases[i].header, cases[i].own ? &own : &usual, out);
-		assert_string_equal(out, cases[i].expected);
+		bool refused = cases[i].expected[0] == '!';
+
+		assert_int_equal(remote_addr_pick(cases[i].peer, cases[i].header,
+					 cases[i].own ? &own : &usual, out),
+			!refused);
+		assert_string_equal(out, cases[i].expected + refused);
 	}
-	assert_true(remote_addr_valid_network("10.0.0.0/8"));
-	assert_false(remote_addr_valid_network("10.0.0.0/33"));
-	assert_false(remote_addr_valid_network("10.0.0.0/"));
-	assert_false(remote_addr_valid_network("example.org"));
+	assert_true(address_valid_network("10.0.0.0/8"));
+	assert_false(address_valid_network("10.0.0.0/33"));
+	assert_false(address_valid_network("10.0.0.0/"));
+	assert_false(address_valid_network("example.org"));
 }
 
 static bool
