@@ -9,7 +9,6 @@ auth_gate_enter(struct context *ctx, struct call *call)
 	struct verifier *v;
 	enum evh_rc rc;
 
-
 	if (!tries_allowed(ctx->conf, r->remote_addr, &call->error))
 		return false;
 	v = ctx->keys != NULL ? keys_get(ctx->keys) : NULL;

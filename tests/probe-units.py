@@ -4,11 +4,13 @@ services do their work, and does the sandbox hold?"""
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import traceback
 
-sys.path.insert(0, os.path.dirname(__file__))
+HERE = os.path.join(os.path.dirname(__file__), "integration")
+sys.path.insert(0, HERE)
 
 import clients  # noqa: E402
 from hub import sqlite3_shell  # noqa: E402
@@ -49,7 +51,7 @@ def fcgi(endpoint, body=None):
     """As the web server would ask: the user www-data, in no group of ours."""
     code = f"""
 import sys
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path.insert(0, {HERE!r})
 import clients
 r = clients.fcgi_request({FCGI!r}, {"POST" if body else "GET"!r}, clients.API + "/{endpoint}",
     {{"Content-Type": "application/json", **{Alice.headers!r}}}, {json.dumps(body) if body else None!r})
@@ -71,7 +73,10 @@ def sql(statement):
 
 
 def subscribe(types):
-    return clients.subscribe("127.0.0.1:8090", Alice, types)
+    context = ssl.create_default_context(cafile="/etc/evhub/cert.pem")
+    ws = clients.Ws(f"wss://127.0.0.1:8090{clients.subscribe_path(types)}", Alice.headers, ssl=context)
+    ws.welcome = ws.recv()
+    return ws
 
 
 def check_start():

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "wsd/catalog.h"
 #include "wsd/control.h"
+#include "wsd/exposure.h"
 #include "wsd/feed.h"
 #include "wsd/history.h"
 #include "wsd/hub.h"
@@ -607,6 +608,8 @@ start(struct daemon *d, char *why)
 		return EVH_FULL;
 	}
 	rc = verifier_new(&d->verifier, d->conf, why); /* before anything is made */
+	if (rc == EVH_OK)
+		rc = exposure_check(d->conf, why);
 	if (rc == EVH_OK)
 		rc = store_start(&d->store, d->conf, why); /* creates the database */
 	if (rc == EVH_OK)

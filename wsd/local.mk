@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/deliver.c %D%/hub.c %D%/hub.h %D%/hub_priv.h \
 	%D%/eventlog.c %D%/eventlog.h \
 	%D%/exposition.c %D%/exposition.h \
+	%D%/exposure.c %D%/exposure.h \
 	%D%/feed.c %D%/feed.h \
 	%D%/frame.c %D%/frame.h \
 	%D%/gauges.c %D%/gauges.h \

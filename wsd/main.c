@@ -1,19 +1,21 @@
 /* evhub-wsd: the WebSocket daemon of the events hub. */
 
 #include "wsd/daemon.h"
+#include "wsd/exposure.h"
 #include "wsd/tls.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* -t: what conf_test looks at, and the certificate. */
+/* -t: what conf_test looks at, the modes of files, and the certificate. */
 static int
 test_all(const struct conf *conf)
 {
 	struct tls_pair *pair = NULL;
 	char why[CONF_WHY_BYTES];
 
-	if (tls_wanted(conf) && tls_load(&pair, conf, why) != EVH_OK) {
+	if (exposure_check(conf, why) != EVH_OK ||
+		(tls_wanted(conf) && tls_load(&pair, conf, why) != EVH_OK)) {
 		log_error("configuration_refused", "%s", why);
 		return EXIT_FAILURE;
 	}

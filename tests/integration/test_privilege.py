@@ -4,6 +4,9 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+
+import pytest
 
 import procs
 from clients import subscribe
@@ -20,6 +23,46 @@ def test_modes_of_what_is_made(make_hub):
     subscribe(hub.wsd.listen, hub.credential()).close()
     for name in ("evhub.db", "evhub.db-wal", "evhub.db-shm", "evhub.db-wsd.lock", "wsd.sock", "fcgi.sock"):
         assert mode(os.path.join(hub.directory, name)) == 0o660, name
+
+
+def test_database_that_everybody_may_read(make_hub):
+    """It works, and the log says what it means."""
+    hub = make_hub()
+    assert "database_exposed" not in hub.wsd.process.text()
+    hub.wsd.stop()
+    os.chmod(hub.database, 0o664)
+    hub.start_wsd()
+    assert f"database_exposed path={hub.database} mode=0664 " in hub.wsd.process.text()
+
+
+def test_database_that_everybody_may_write(make_hub):
+    hub = make_hub()
+    hub.wsd.stop()
+    os.chmod(hub.database, 0o666)
+    for arguments in ([], ["-t"]):
+        result = hub.run_wsd(*arguments)
+        assert result.returncode == 1 and "mode 0666; chmod o= it" in result.stderr, result
+
+
+def test_directory_that_everybody_may_write(make_hub):
+    """Everybody could put another database there; with the sticky bit only
+    where there is none yet."""
+    hub = make_hub(wsd=False)
+    os.chmod(hub.directory, 0o777)
+    for arguments in ([], ["-t"]):
+        result = hub.run_wsd(*arguments)
+        assert result.returncode == 1 and "mode 0777; chmod o-w it" in result.stderr, result
+    assert not os.path.exists(hub.database)
+    os.chmod(hub.directory, 0o1777)
+    hub.start_wsd()
+    assert f"database_exposed path={hub.directory} mode=1777 " in hub.wsd.process.text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as root")
+def test_root_is_told(make_hub):
+    hub = make_hub(wsd=False)
+    result = subprocess.run(hub.wsd_argv("-t"), capture_output=True, text=True, timeout=procs.PATIENCE, check=False)
+    assert "runs_as_root" in result.stderr, result
 
 
 # ---- sd_notify
