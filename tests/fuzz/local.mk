@@ -10,7 +10,7 @@ FUZZ_SECONDS = 60
 FUZZ_JOBS = 2
 
 FUZZ_SUPPORT = %D%/fuzz.c %D%/fuzz.h
-FUZZ_WSD_LIBS = wsd/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
+FUZZ_WSD_LIBS = wsd/libevhub-wsd.a $(COMMON_LIBS) $(LWS_LIBS) $(UV_LIBS) $(SSL_LIBS) -lev
 FUZZ_FCGI_LIBS = fcgi/libevhub-fcgi.a $(COMMON_LIBS)
 
 FUZZ_REPLAYS = \

@@ -120,7 +120,7 @@ def test_a_flood_of_addresses_costs_no_memory(make_hub):
         headers = {"X-Api-Key": f"0123456789abcdef{i}"}
         fcgi_request(hub.fcgi_socket, "GET", API + "/clients", headers,
                      params={"REMOTE_ADDR": f"2001:db8:{i:x}::1"})
-    assert memory() - before < 4096
+    assert memory() - before < 4096 or procs.is_sanitized()
 
 
 # ---- handshakes
