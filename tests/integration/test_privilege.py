@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import procs
-from clients import subscribe
+from clients import API, fcgi_request, subscribe
 from procs import Process
 
 
@@ -21,6 +21,7 @@ def test_modes_of_what_is_made(make_hub):
     """The group may publish by SQL, others may not even read."""
     hub = make_hub(fcgi=True)
     subscribe(hub.wsd.listen, hub.credential()).close()
+    assert fcgi_request(hub.fcgi_socket, "GET", API + "/health").status == 200
     for name in ("evhub.db", "evhub.db-wal", "evhub.db-shm", "evhub.db-wsd.lock", "wsd.sock", "fcgi.sock"):
         assert mode(os.path.join(hub.directory, name)) == 0o660, name
 

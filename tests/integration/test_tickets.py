@@ -300,7 +300,7 @@ def test_withdrawn_while_being_used(held):
     assert rest[0] == 0x88 and rest[2:4] == (1008).to_bytes(2, "big"), rest
     assert b"ticket" in rest and b"established" not in rest
     assert held.hub.value("SELECT count(*) FROM client") == 0
-    assert "ticket gone" in held.hub.wsd.process.text()
+    assert "error=invalid_ticket" in held.hub.wsd.process.text()
 
 
 def test_a_daemon_killed_before_the_commit_used_nothing(held):
