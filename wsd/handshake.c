@@ -250,9 +250,8 @@ handshake_check(struct handshake *h, const struct server_request *r, const struc
 
 	memset(h, 0, sizeof(*h));
 	if (check_address(h, r, rules, e) && check_target(r, conf, e) && identify(h, r, rules, e) &&
-		check_scope(h, r, conf, e) &&
-		check_resume(h, r, rules->epoch, e) && check_types(h, r, conf, rules->types, e) &&
-		check_upgrade(r, e))
+		check_scope(h, r, conf, e) && check_resume(h, r, rules->epoch, e) &&
+		check_types(h, r, conf, rules->types, e) && check_upgrade(r, e))
 		return true;
 	if (h->ticket[0] != '\0')
 		tickets_release(rules->tickets, h->ticket);
