@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 # Everything but main(), so that tests can link it.
 %C%_libevhub_wsd_a_SOURCES = \
 	%D%/catalog.c %D%/catalog.h \
+	%D%/check.c %D%/check.h \
 	%D%/checkpoint.c %D%/checkpoint.h \
 	%D%/client.c %D%/client.h \
 	%D%/close_code.c %D%/close_code.h \
