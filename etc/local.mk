@@ -20,3 +20,9 @@ fail2banfilterexampledir = $(docdir)/fail2ban/filter.d
 dist_fail2banfilterexample_DATA = %D%/fail2ban/filter.d/evhub.conf
 fail2banjailexampledir = $(docdir)/fail2ban/jail.d
 dist_fail2banjailexample_DATA = %D%/fail2ban/jail.d/evhub.conf
+# For those who watch: a dashboard, and what to scrape and when to be told.
+grafanaexampledir = $(docdir)/grafana
+dist_grafanaexample_DATA = %D%/grafana/evhub.json
+
+prometheusexampledir = $(docdir)/prometheus
+dist_prometheusexample_DATA = %D%/prometheus/evhub.yml %D%/prometheus/evhub.rules.yml
