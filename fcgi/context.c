@@ -20,6 +20,8 @@ static const char *const sql[STATEMENT_COUNT] = {
 			     " FROM client c LEFT JOIN daemon d ON d.name = c.daemon"
 			     " JOIN v_client_allowed a ON a.client_id = c.id WHERE c.id = ?1",
 	[STATEMENT_EVENT_TYPE] = "SELECT mandatory, persistent FROM event_type WHERE name = ?1",
+	[STATEMENT_EVENT_TYPES] =
+		"SELECT name, description, mandatory, persistent FROM event_type ORDER BY name",
 	[STATEMENT_SUBSCRIPTIONS] =
 		"SELECT event_type FROM subscription WHERE client_id = ?1 ORDER BY event_type",
 	[STATEMENT_SUBSCRIBE] = "INSERT INTO subscription(client_id, event_type) VALUES (?1, ?2)",

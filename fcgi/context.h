@@ -34,6 +34,7 @@ enum statement {
 	STATEMENT_PROBE,	   /* -> seq of the newest event */
 	STATEMENT_CLIENT,	   /* id -> user_id, daemon, control_socket or NULL, allowed types */
 	STATEMENT_EVENT_TYPE,	   /* name -> mandatory, persistent */
+	STATEMENT_EVENT_TYPES,	   /* -> name, description, mandatory, persistent ... */
 	STATEMENT_SUBSCRIPTIONS,   /* client_id -> event_type ... */
 	STATEMENT_SUBSCRIBE,	   /* client_id, event_type */
 	STATEMENT_UNSUBSCRIBE,	   /* client_id, event_type */

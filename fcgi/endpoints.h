@@ -31,6 +31,7 @@ endpoint_fn endpoint_unsubscribe;
 endpoint_fn endpoint_subscriptions;
 endpoint_fn endpoint_events;
 endpoint_fn endpoint_ticket;
+endpoint_fn endpoint_event_types;
 endpoint_fn endpoint_clients;
 endpoint_fn endpoint_stats;
 endpoint_fn endpoint_health;

@@ -11,6 +11,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/daemon_link.c %D%/daemon_link.h \
 	%D%/daemons.c %D%/daemons.h \
 	%D%/endpoints.h \
+	%D%/event_types.c \
 	%D%/events.c \
 	%D%/health.c \
 	%D%/keys.c %D%/keys.h \

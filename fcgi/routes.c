@@ -11,6 +11,7 @@ static const struct route routes[] = {
 	{ "subscriptions", "POST", endpoint_subscriptions, false, true, AUTH_SUBSCRIBE },
 	{ "events", "POST", endpoint_events, false, true, AUTH_PUBLISH },
 	{ "ticket", "POST", endpoint_ticket, false, false, AUTH_SUBSCRIBE },
+	{ "event_types", "GET", endpoint_event_types, false, false, 0 },
 	{ "clients", "GET", endpoint_clients, false, false, 0 },
 	{ "stats", "GET", endpoint_stats, false, false, AUTH_ADMIN },
 	{ "health", "GET", endpoint_health, true, false, 0 },

@@ -311,6 +311,21 @@ def test_stats_are_for_admins(direct):
     check_error(direct.get("stats"), 401)
 
 
+# ---- GET …/event_types
+
+def test_event_types(front):
+    """What the credential allows, and what comes anyway."""
+    hub = front.hub
+    name = hub.event_type(hub.unique("offered.by"), description='a "type"', persistent=0)
+    everything = front.get("event_types", hub.credential()).json()
+    assert {"name": name, "description": 'a "type"', "mandatory": False, "persistent": False} in everything
+    assert [t["name"] for t in everything] == sorted(t["name"] for t in everything)
+    some = front.get("event_types", hub.credential(event_types="offered.* health")).json()
+    names = {t["name"]: t["mandatory"] for t in some}
+    assert names.pop("global") is True
+    assert names[name] is False and names["health"] is False and "pdfm" not in names
+
+
 # ---- GET …/health
 
 def test_health(front):
