@@ -1,6 +1,7 @@
 /* GET …/event_types: what the caller may subscribe to, so that a page can offer
  * it.  Mandatory types are in it whatever the credential allows. */
 
+#include "common/event_types.h"
 #include "fcgi/endpoints.h"
 
 #include <string.h>

@@ -10,6 +10,7 @@ EXTRA_DIST += %D%/boot-units %D%/check-units %D%/probe-units.py
 EXTRA_DIST += \
 	%D%/integration/api_docs.py \
 	%D%/integration/asyncapi.schema.json \
+	%D%/integration/browser.py \
 	%D%/integration/clients.py \
 	%D%/integration/conftest.py \
 	%D%/integration/fronts.py \
@@ -57,6 +58,8 @@ EXTRA_DIST += \
 	%D%/integration/upgrade_sample.py \
 	%D%/upgrade/v1.sql %D%/upgrade/v2.sql \
 	%D%/integration/test_web_client.py
+	%D%/integration/test_web_client.py \
+	%D%/integration/test_web_console.py
 
 # The Debian package on a bare system: tools/check --packages.
 EXTRA_DIST += %D%/packages/check %D%/packages/boot %D%/packages/trial %D%/packages/subscriber.py

@@ -13,6 +13,22 @@ ETC = os.path.join(procs.SOURCE, "etc")
 NAMES = ["direct", "lighttpd", "apache", "apache-cgi", "nginx"]
 
 
+_web = []
+
+
+def web():
+    """The browser's side as "make install" puts it: one directory, readable by
+    the web server's user."""
+    if not _web:
+        directory = procs.new_directory()
+        for source in (procs.WEB, os.path.join(procs.WEB, "console")):
+            for name in os.listdir(source):
+                if name != "local.mk" and os.path.isfile(os.path.join(source, name)):
+                    shutil.copy(os.path.join(source, name), directory)
+        _web.append(directory)
+    return _web[0]
+
+
 def installed(hub, path, **changes):
     """The operator's snippet with this hub's paths and ports in place of the
     documented ones; returns the path of the copy."""
@@ -24,6 +40,7 @@ def installed(hub, path, **changes):
         "/usr/sbin/evhub-fcgi": procs.program("evhub-fcgi"),
         '"/usr/sbin"': f'"{os.path.dirname(procs.program("evhub-fcgi"))}"',
         "8090": str(hub.wsd.port),
+        "/usr/share/evhub/web": web(),
         **changes,
     }
     for old, new in changes.items():
@@ -146,6 +163,11 @@ class Lighttpd(Server):
 
     name = "lighttpd"
 
+    def htdocs(self):
+        path = os.path.join(self.hub.directory, "htdocs")
+        os.makedirs(path, exist_ok=True)
+        return path
+
     def start_program(self):
         pass
 
@@ -153,7 +175,7 @@ class Lighttpd(Server):
         snippet = installed(self.hub, "lighttpd/evhub.conf",
                             **{'#"bin-path"': '"bin-path"', '#"max-procs"': '"max-procs"'})
         path = self.write(f"""
-server.document-root = "{self.hub.directory}"
+server.document-root = "{self.htdocs()}"
 server.bind = "127.0.0.1"
 server.port = {port}
 server.upload-dirs = ( "{self.hub.directory}" )
@@ -174,7 +196,7 @@ class LighttpdSocket(Lighttpd):
     def configure(self, port):
         snippet = installed(self.hub, "lighttpd/evhub.conf")
         path = self.write(f"""
-server.document-root = "{self.hub.directory}"
+server.document-root = "{self.htdocs()}"
 server.bind = "127.0.0.1"
 server.port = {port}
 server.upload-dirs = ( "{self.hub.directory}" )
@@ -214,7 +236,7 @@ http {{
 class Apache(Server):
     name = "apache"
     snippet = "apache/evhub.conf"
-    modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "proxy_fcgi"]
+    modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "proxy_fcgi", "headers"]
 
     def start_program(self):
         self.hub.start_fcgi("spawn")
@@ -224,7 +246,7 @@ class Apache(Server):
         run = os.path.join(d, "apache-run")
         os.makedirs(run, exist_ok=True)
         procs.give(run)
-        modules = self.modules + ["alias", "env", "setenvif"]
+        modules = self.modules + ["alias", "dir", "mime", "env", "setenvif"]
         loaded = "\n".join(f"LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so" for m in modules)
         path = self.write(f"""
 ServerRoot {run}
@@ -243,6 +265,7 @@ MaxRequestWorkers 128
 	ScriptSock {run}/cgid.sock
 </IfModule>
 DocumentRoot {run}
+TypesConfig /dev/null
 <Directory />
 	Require all denied
 </Directory>
@@ -254,7 +277,7 @@ Include {installed(self.hub, self.snippet)}
 class ApacheCgi(Apache):
     name = "apache-cgi"
     snippet = "apache/evhub-cgi.conf"
-    modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "cgid"]
+    modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "cgid", "headers"]
 
     def start_program(self):
         pass

@@ -9,13 +9,11 @@ import threading
 
 import procs
 
-WEB = os.path.join(procs.SOURCE, "web")
-
 
 class Node:
     """Runs lines of JavaScript in node_client.mjs; keeps what is reported."""
 
-    def __init__(self, module=os.path.join(WEB, "evhub.js")):
+    def __init__(self, module=os.path.join(procs.WEB, "evhub.js")):
         script = os.path.join(os.path.dirname(__file__), "node_client.mjs")
         self.popen = subprocess.Popen(["node", script, module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True, bufsize=1)

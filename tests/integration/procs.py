@@ -19,6 +19,7 @@ import time
 
 BUILD = os.path.abspath(os.environ.get("EVHUB_BUILD", "."))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+WEB = os.path.join(SOURCE, "web")
 RUN_AS = pwd.getpwnam("www-data") if os.geteuid() == 0 else None
 
 # How long anything may take that is waited for.  A bound, not an expectation:

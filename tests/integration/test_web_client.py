@@ -10,7 +10,8 @@ import pytest
 
 import procs
 from clients import API
-from node_client import Network, Node, WEB
+from node_client import Network, Node
+from procs import WEB
 
 pytestmark = pytest.mark.web
 

@@ -1,0 +1,163 @@
+/* views.js - who is connected, and publishing: the two tabs beside the events. */
+
+const byId = (id) => document.getElementById(id);
+
+function element(name, text, className) {
+	const e = document.createElement(name);
+	if (text !== undefined) e.textContent = text;
+	if (className) e.className = className;
+	return e;
+}
+
+/* How long ago, in the largest unit that fits. */
+function ago(timestamp) {
+	if (!timestamp) return "–";
+	const s = Math.max(0, Math.round((Date.now() - Date.parse(timestamp)) / 1000));
+	if (s < 60) return s + " s ago";
+	if (s < 3600) return Math.floor(s / 60) + " min ago";
+	return s < 86400 ? Math.floor(s / 3600) + " h ago" : Math.floor(s / 86400) + " d ago";
+}
+
+/* The list of clients.  An administrator sees all and the figures of the hub,
+ * others their own connections.  fail(error): tells the user. */
+export class Clients {
+	#hub;
+	#fail;
+	#admin = true; /* until a 403 */
+
+	constructor(hub, fail) {
+		this.#hub = hub;
+		this.#fail = fail;
+	}
+
+	async refresh() {
+		const list = await this.#hub.request("clients");
+		byId("client-count").textContent = list.length;
+		byId("clients").replaceChildren(...list.map((client) => this.#row(client)));
+		if (this.#admin)
+			try {
+				this.#figures(await this.#hub.request("stats"));
+			} catch (e) {
+				if (e.status != 403) throw e;
+				this.#admin = false;
+				byId("stats").hidden = true;
+			}
+		byId("clients-note").textContent = this.#admin
+			? "All connections of the hub, read anew every two seconds. Queue: events that wait because the client does not read."
+			: "Your own connections. A key with the scope admin shows everybody's, and the figures of the hub.";
+	}
+
+	#figures(stats) {
+		const figures = {
+			Clients: stats.total_clients.toLocaleString(),
+			Subscriptions: stats.total_subscriptions.toLocaleString(),
+			"Messages sent": stats.messages_sent.toLocaleString(),
+			Uptime: stats.uptime,
+		};
+		byId("stats").hidden = false;
+		byId("stats").replaceChildren(
+			...Object.entries(figures).map(([name, value]) => {
+				const div = element("div");
+				div.append(element("dt", name), element("dd", value));
+				return div;
+			}),
+		);
+	}
+
+	#row(client) {
+		const row = element("tr"), id = element("td"), types = element("td");
+		id.append(element("code", client.id.slice(0, 8)));
+		id.title = client.id;
+		if (client.id == this.#hub.clientId) id.append(element("span", "this page", "self"));
+		for (const type of client.event_subscriptions) types.append(this.#chip(client, type));
+		const connected = element("td", ago(client.connected_at));
+		connected.title = client.connected_at;
+		row.append(
+			id,
+			element("td", client.username || client.user_id),
+			connected,
+			element("td", ago(client.last_pong_at)),
+			element("td", client.queue_depth.toLocaleString(), client.queue_depth ? "number lagging" : "number"),
+			types,
+		);
+		return row;
+	}
+
+	#chip(client, type) {
+		const chip = element("span", type, "chip");
+		if (type == "global") return chip;
+		const button = element("button", "×");
+		button.type = "button";
+		button.setAttribute("aria-label", `Unsubscribe client ${client.id.slice(0, 8)} from ${type}`);
+		button.addEventListener("click", async () => {
+			button.disabled = true;
+			try {
+				await this.#hub.request("unsubscribe", { client_id: client.id, event_types: [type] });
+				await this.refresh();
+			} catch (e) {
+				this.#fail(e);
+			}
+		});
+		chip.append(button);
+		return chip;
+	}
+}
+
+/* The form that publishes. */
+export class Publisher {
+	#hub;
+	#result = byId("publish-result");
+
+	constructor(hub) {
+		this.#hub = hub;
+	}
+
+	offer(types) {
+		const select = byId("publish-type"), chosen = select.value;
+		const names = types.map((type) => type.name);
+		if (names.join() == [...select.options].map((option) => option.value).join()) return;
+		select.replaceChildren(...names.map((name) => new Option(name, name)));
+		select.value = names.includes(chosen) ? chosen : (names.find((name) => name == "pdfm") ?? names[0]);
+		this.showSql();
+	}
+
+	/* What the form says, as the statement that an application would run. */
+	showSql() {
+		const columns = ["event_type", "message"], values = [byId("publish-type").value, byId("publish-message").value];
+		for (const [column, id] of [["body", "body"], ["client_id", "client"], ["user_id", "user"]]) {
+			const text = byId("publish-" + id).value.trim();
+			if (!text) continue;
+			columns.push(column);
+			values.push(text);
+		}
+		const quoted = values.map((text) => "'" + text.replaceAll("'", "''") + "'");
+		byId("publish-sql").textContent = `INSERT INTO event(${columns.join(", ")})\nVALUES(${quoted.join(", ")});`;
+	}
+
+	#tell(text, kind) {
+		this.#result.textContent = text;
+		this.#result.className = "result " + kind;
+	}
+
+	async submit() {
+		const event = { event_type: byId("publish-type").value, message: byId("publish-message").value };
+		const text = byId("publish-body").value.trim();
+		byId("publish-body").removeAttribute("aria-invalid");
+		if (text)
+			try {
+				event.body = JSON.parse(text);
+			} catch (e) {
+				byId("publish-body").setAttribute("aria-invalid", "true");
+				byId("publish-body").focus();
+				return this.#tell("The body is not JSON: " + e.message, "bad");
+			}
+		for (const name of ["client", "user"]) if (byId("publish-" + name).value) event[name + "_id"] = byId("publish-" + name).value.trim();
+		try {
+			const { id } = await this.#hub.request("events", event);
+			this.#tell("Published and committed as " + id, "good");
+		} catch (e) {
+			const faults = e.faults?.map((fault) => `${fault.path}: ${fault.description}`);
+			this.#tell("Not published. " + (faults?.join("\n") || e.message), "bad");
+		}
+	}
+}
