@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	%D%/integration/procs.py \
 	%D%/integration/publisher.py \
 	%D%/integration/pytest.ini \
+	%D%/integration/screenshots.py \
 	%D%/integration/snippets.py \
 	%D%/integration/tour.py \
 	%D%/integration/test_api.py \
@@ -29,6 +30,7 @@ EXTRA_DIST += \
 	%D%/integration/test_control.py \
 	%D%/integration/test_dashboards.py \
 	%D%/integration/test_endpoints.py \
+	%D%/integration/test_examples.py \
 	%D%/integration/test_jwt.py \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
@@ -73,6 +75,12 @@ check-integration: all
 		--rootdir $(srcdir)/tests/integration -n $(PYTEST_JOBS) \
 		$(PYTEST_FLAGS) $(srcdir)/tests/integration
 .PHONY: check-integration
+
+# The pictures of the console, made anew: two minutes.
+screenshots: all
+	EVHUB_BUILD='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTEST_PYTHON) $(srcdir)/tests/integration/screenshots.py $(srcdir)/doc
+.PHONY: screenshots
 
 include tests/unit/local.mk
 include tests/faults/local.mk

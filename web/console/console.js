@@ -51,7 +51,7 @@ const words = (e) => e.faults?.map((fault) => fault.description).join("; ") || e
 const failed = (e) => problem(words(e), "Dismiss");
 
 function showCounts(shown, kept) {
-	byId("shown").textContent = kept ? `${shown.toLocaleString()} of ${kept.toLocaleString()} kept` : "";
+	byId("shown").textContent = kept ? `${shown.toLocaleString()} shown of ${kept.toLocaleString()} kept` : "";
 	const filtering = byId("filter").value.trim() && kept;
 	byId("empty").hidden = shown > 0;
 	byId("empty-title").firstElementChild.textContent = filtering ? "Nothing matches the filter" : "Listening";

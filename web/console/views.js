@@ -9,6 +9,9 @@ function element(name, text, className) {
 	return e;
 }
 
+/* The end of an id: the beginning tells when, and is the same for many. */
+const short = (id) => id.slice(-12);
+
 /* How long ago, in the largest unit that fits. */
 function ago(timestamp) {
 	if (!timestamp) return "–";
@@ -66,7 +69,7 @@ export class Clients {
 
 	#row(client) {
 		const row = element("tr"), id = element("td"), types = element("td");
-		id.append(element("code", client.id.slice(0, 8)));
+		id.append(element("code", short(client.id)));
 		id.title = client.id;
 		if (client.id == this.#hub.clientId) id.append(element("span", "this page", "self"));
 		for (const type of client.event_subscriptions) types.append(this.#chip(client, type));
@@ -88,7 +91,7 @@ export class Clients {
 		if (type == "global") return chip;
 		const button = element("button", "×");
 		button.type = "button";
-		button.setAttribute("aria-label", `Unsubscribe client ${client.id.slice(0, 8)} from ${type}`);
+		button.setAttribute("aria-label", `Unsubscribe client ${short(client.id)} from ${type}`);
 		button.addEventListener("click", async () => {
 			button.disabled = true;
 			try {
