@@ -17,7 +17,7 @@ export function connect(options) {
 	const { key, token, ticket, heartbeat = 15e3, maxDelay = 30e3 } = options;
 	const Socket = options.WebSocket ?? WebSocket;
 	const base = new URL((options.url ?? "/api/v1/ws") + "/", globalThis.location?.href);
-	const handlers = {};
+	const handlers = { __proto__: null };
 	let attempt, socket, timer, heard, sent, news, wake, tries = 0, queue = Promise.resolve();
 
 	const hub = {
@@ -58,14 +58,10 @@ export function connect(options) {
 		const { status, headers, ok } = answer;
 		const json = await answer.json().catch(() => ({}));
 		if (ok) return json;
-		throw Object.assign(new Error(json.message ?? path + ": " + status), {
-			status,
-			faults: json.stack,
-			wait: headers.get("Retry-After") ?? 0,
-		});
+		const more = { status, faults: json.stack, wait: headers.get("Retry-After") ?? 0 };
+		throw Object.assign(new Error(json.message ?? path + ": " + status), more);
 	}
 
-	/* One after the other. */
 	const change = (types, add) => (queue = queue.catch(() => {}).then(() => apply(types.flat(), add)));
 
 	async function apply(types, add) {
@@ -156,7 +152,7 @@ export function connect(options) {
 	}
 
 	function failed(e) {
-		if (!/^4(?!08|09|25|29)|1008/.test(e.status) || /: (no sign|credential expired)/.test(e.message))
+		if (!/^4(?!08|09|25|29)|1008/.test(e.status) || /: (no sign|credential exp|the ticket)/.test(e.message))
 			return retry(e.message, e.wait);
 		hub.close(e.message);
 		(hub.onerror ?? console.error)(e);

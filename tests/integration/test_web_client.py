@@ -463,6 +463,23 @@ def test_handlers(served, node):
     assert sum(r.get("uncaught") == "mine" for r in node.reports) == 3
 
 
+@pytest.mark.parametrize("name", ["constructor", "tostring", "open"])
+def test_names_that_mean_something_elsewhere(served, node, name):
+    hub, network = served
+    hub.event_type(name)
+    who = hub.credential()
+
+    def known():
+        return hub.front.refusal(who, f"{API}/subscribe?event_types={name}", upgrade=False).json()["stack"][0]["error"] \
+            == "not_a_websocket_upgrade"
+    procs.wait_for(known, "the new type is unknown")
+    node.make(url=network.url, key=who.secret, types=["pdfm", name])
+    node.wait_state("open")
+    publish(hub, 1, 1, name)
+    publish(hub, 2, 2)
+    node.wait_bodies([1, 2])
+
+
 def test_a_spoofed_word_changes_nothing(served, node):
     """An event that looks like the server's own word is an event."""
     hub, network = served
