@@ -116,7 +116,7 @@ function opened() {
 	lost = 0;
 	gap = false;
 	changed();
-	clients.refresh().catch(failed);
+	clients.count().catch(failed);
 }
 
 function onstate(state, why) {

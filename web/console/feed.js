@@ -8,6 +8,7 @@
  * What an event contains reaches the document as text and in no other way. */
 
 const KEPT = 2000;
+const KEPT_CHARACTERS = 16e6;
 const SHOWN = 250;
 const PREVIEW = 240;
 const PAUSE = 80; /* ms between two changes of the list: nobody reads faster */
@@ -41,7 +42,8 @@ function showJson(element, value) {
 }
 
 export class Feed {
-	#items = []; /* { event } or { note, kind }, oldest first */
+	#items = []; /* { event, preview, size } or { note, kind, size }, oldest first */
+	#size = 0;
 	#pending = []; /* of these, what has not been looked at */
 	#list = byId("events");
 	#scroller = byId("feed");
@@ -65,12 +67,13 @@ export class Feed {
 	}
 
 	add(event) {
-		this.#push({ event });
+		const json = event.body === undefined ? "" : JSON.stringify(event.body);
+		this.#push({ event, preview: json.slice(0, PREVIEW), size: json.length + event.message.length });
 	}
 
 	/* A line about the connection, among the events where it belongs. */
 	note(text, kind = "") {
-		this.#push({ note: text, kind });
+		this.#push({ note: text, kind, size: text.length });
 	}
 
 	filter(text) {
@@ -85,6 +88,7 @@ export class Feed {
 
 	clear() {
 		this.#items = [];
+		this.#size = 0;
 		this.#rebuild();
 	}
 
@@ -98,9 +102,19 @@ export class Feed {
 	#push(item) {
 		this.#items.push(item);
 		this.#pending.push(item);
-		if (this.#items.length > KEPT * 1.5) this.#items.splice(0, this.#items.length - KEPT);
-		if (this.#pending.length > KEPT * 1.5) this.#pending.splice(0, this.#pending.length - KEPT);
+		this.#size += item.size;
+		if (this.#items.length > KEPT * 1.5 || this.#size > KEPT_CHARACTERS) this.#forget();
 		this.#schedule();
+	}
+
+	/* The oldest go, more than one at a time, for that costs less. */
+	#forget() {
+		let n = Math.max(0, this.#items.length - KEPT), size = this.#size;
+		for (let i = 0; i < n; i++) size -= this.#items[i].size;
+		while (size > KEPT_CHARACTERS * 0.75 && n < this.#items.length - 1) size -= this.#items[n++].size;
+		this.#items.splice(0, n);
+		this.#size = size;
+		this.#pending.splice(0, this.#pending.length - this.#items.length);
 	}
 
 	#schedule() {
@@ -171,7 +185,7 @@ export class Feed {
 		part(".badge").dataset.color = this.#colour(event.event_type);
 		part(".name").textContent = event.event_type;
 		part(".message").textContent = event.message;
-		if (event.body !== undefined) part(".body").textContent = JSON.stringify(event.body).slice(0, PREVIEW);
+		part(".body").textContent = item.preview;
 		return row;
 	}
 
@@ -179,6 +193,8 @@ export class Feed {
 		const row = e.target.closest(".event");
 		if (e.target.closest(".copy")) {
 			const done = (text) => (e.target.textContent = text);
+			/* browsers have a clipboard for https and localhost only */
+			if (!navigator.clipboard) return done("Needs https");
 			navigator.clipboard.writeText(JSON.stringify(row.event, null, 2)).then(() => done("Copied"), () => done("Not allowed"));
 		} else if (e.target.closest(".head")) {
 			const again = row == this.#open;

@@ -1,5 +1,7 @@
 /* views.js - who is connected, and publishing: the two tabs beside the events. */
 
+const ROWS = 500;
+
 const byId = (id) => document.getElementById(id);
 
 function element(name, text, className) {
@@ -27,27 +29,42 @@ export class Clients {
 	#hub;
 	#fail;
 	#admin = true; /* until a 403 */
+	#busy = false;
 
 	constructor(hub, fail) {
 		this.#hub = hub;
 		this.#fail = fail;
 	}
 
-	async refresh() {
-		const list = await this.#hub.request("clients");
-		byId("client-count").textContent = list.length;
-		byId("clients").replaceChildren(...list.map((client) => this.#row(client)));
+	/* The figures alone, where there may be a hundred thousand clients. */
+	async count() {
 		if (this.#admin)
 			try {
-				this.#figures(await this.#hub.request("stats"));
+				return this.#figures(await this.#hub.request("stats"));
 			} catch (e) {
 				if (e.status != 403) throw e;
 				this.#admin = false;
 				byId("stats").hidden = true;
 			}
-		byId("clients-note").textContent = this.#admin
-			? "All connections of the hub, read anew every two seconds. Queue: events that wait because the client does not read."
-			: "Your own connections. A key with the scope admin shows everybody's, and the figures of the hub.";
+		byId("client-count").textContent = (await this.#hub.request("clients")).length;
+	}
+
+	/* Those who lag come first, and of very many only some are shown. */
+	async refresh() {
+		if (this.#busy) return;
+		this.#busy = true;
+		try {
+			await this.count();
+			const list = await this.#hub.request("clients");
+			list.sort((a, b) => b.queue_depth - a.queue_depth);
+			byId("clients").replaceChildren(...list.slice(0, ROWS).map((client) => this.#row(client)));
+			const some = list.length > ROWS ? `${ROWS} of ${list.length.toLocaleString()} are shown. ` : "";
+			byId("clients-note").textContent = some + (this.#admin
+				? "All connections of the hub, as they are now. Queue: events that wait because the client does not read; those come first."
+				: "Your own connections. A key with the scope admin shows everybody's, and the figures of the hub.");
+		} finally {
+			this.#busy = false;
+		}
 	}
 
 	#figures(stats) {
@@ -57,6 +74,7 @@ export class Clients {
 			"Messages sent": stats.messages_sent.toLocaleString(),
 			Uptime: stats.uptime,
 		};
+		byId("client-count").textContent = figures.Clients;
 		byId("stats").hidden = false;
 		byId("stats").replaceChildren(
 			...Object.entries(figures).map(([name, value]) => {
