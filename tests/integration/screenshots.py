@@ -49,7 +49,7 @@ def main(directory):
                (("dashboard", "pdfm,stats,health"), ("alice", "job_manager"), ("billing", "pdfm"))]
     browser = Browser().visit(hub)
     try:
-        browser.prefers(color_scheme="light")
+        browser.prefers(color_scheme="light", reduced_motion="reduce")
         browser.size(1280, 800)
         browser.enter(who)
         for name in ("auth", "catalog_cache", "system"):
@@ -58,13 +58,13 @@ def main(directory):
         browser.wait(lambda: browser.text("#rate") != "0", "no rate")
         browser.screenshot(os.path.join(directory, "console-light.png"))
         browser.click(".event:nth-child(3) .head")
-        browser.prefers(color_scheme="dark")
+        browser.prefers(color_scheme="dark", reduced_motion="reduce")
         browser.wait(lambda: browser.shown(".detail"), "not open")
         browser.screenshot(os.path.join(directory, "console-dark.png"))
         browser.click(".event:nth-child(3) .head")
         browser.tab("clients")
         browser.wait(lambda: len(browser.all("#clients tr")) == 4, "not all clients")
-        browser.prefers(color_scheme="light")
+        browser.prefers(color_scheme="light", reduced_motion="reduce")
         browser.screenshot(os.path.join(directory, "console-clients.png"))
         browser.tab("events")
         browser.size(390, 780, 1.5, True)
