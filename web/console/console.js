@@ -48,7 +48,8 @@ function problem(text, action, act) {
 }
 
 const words = (e) => e.faults?.map((fault) => fault.description).join("; ") || e.message;
-const failed = (e) => problem(words(e), "Dismiss");
+const sentence = (text) => text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".");
+const failed = (e) => problem(sentence(words(e)), "Dismiss");
 
 function showCounts(shown, kept) {
 	byId("shown").textContent = kept ? `${shown.toLocaleString()} shown of ${kept.toLocaleString()} kept` : "";
@@ -112,7 +113,7 @@ function opened() {
 	problem();
 	const seconds = ((Date.now() - lost) / 1000).toFixed(1);
 	/* a moment later, for onreload may follow */
-	if (lost) queueMicrotask(() => gap || feed.note(`Connected again after ${seconds} s. Nothing was lost: what came meanwhile follows.`, "good"));
+	if (lost) queueMicrotask(() => gap || feed.note(`Connected again after ${seconds} s. Nothing was lost: what came meanwhile is above.`, "good"));
 	lost = 0;
 	gap = false;
 	changed();
@@ -141,8 +142,8 @@ function onreload(reason) {
 function onerror(e) {
 	if (e.status == 401) return signOut("This key is no longer accepted: " + words(e));
 	status("failed", "Disconnected");
-	feed.note("Disconnected for good: " + words(e), "bad");
-	problem("The hub ended the connection: " + words(e) + ".", "Connect again", () => begin(hub.types));
+	feed.note("Disconnected: " + words(e), "bad");
+	problem(sentence(words(e)), "Connect again", () => begin(hub.types));
 }
 
 function begin(types) {
