@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import fronts
 import procs
 from clients import API
 from node_client import Network, Node
@@ -183,6 +184,28 @@ def test_what_cannot_be_helped_stops_it(front_lighttpd, node, fault, ws):
         assert "nosuch" in stopped["faults"][0]["description"] and stopped["faults"][0]["path"] == "event_types"
     assert node.run("return hub.state") == "closed"
     assert not any(r.get("state") == "waiting" for r in node.reports)
+
+
+@pytest.mark.parametrize("name", [n for n in fronts.NAMES if n != "direct"])
+def test_through_each_server(request, node, name):
+    """A session, and the reason of a refusal, which comes by a plain GET."""
+    front = request.getfixturevalue("front_" + name.replace("-", "_"))
+    who = front.hub.credential()
+    event_type = front.hub.event_type(front.hub.unique("browser"))
+
+    def known():
+        response = front.refusal(who, f"{API}/subscribe?event_types={event_type}", upgrade=False)
+        return response.json()["stack"][0]["error"] == "not_a_websocket_upgrade"
+    procs.wait_for(known, "the new type is unknown")
+    node.make(url=url(front), key=who.secret, types=[event_type])
+    node.wait_state("open")
+    publish(front.hub, 1, 3, event_type)
+    node.wait_bodies([1, 2, 3])
+    node.run(f"""await hub.unsubscribe("{event_type}")""")
+    assert types(node) == ["global"]
+    node.run("hub.close()")
+    node.make(url=url(front), key=who.secret, types=["nosuch"])
+    assert node.wait(lambda r: "stopped" in r, "the error")["faults"][0]["error"] == "unknown_event_type"
 
 
 # ---- resuming
