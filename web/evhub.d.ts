@@ -39,7 +39,9 @@ export interface Options {
 	types?: string[];
 
 	/** Where the API is: an http or https URL, by default "/api/v1/ws" of the
-	 *  page's own server.  A program outside of a browser must say it in full. */
+	 *  page's own server.  A program outside of a browser must say it in full.
+	 *  For a page of another origin, allowed_origins of evhub.conf must name it
+	 *  and the web server must send the headers of CORS. */
 	url?: string;
 
 	/* How to sign in: one of the three. */
