@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -318,12 +319,28 @@ def test_no_sign_of_life_is_no_verdict(make_hub, node):
     node.make(url=f"http://{hub.wsd.listen}{API}", key=hub.credential().secret, types=["pdfm"], ws=True, maxDelay=50)
     node.wait_state("open")
     mark = node.mark
-    node.popen.send_signal(19)
+    node.popen.send_signal(signal.SIGSTOP)
     hub.wait_sql("SELECT count(*) FROM client", 0)
     publish(hub, 1, 3)
-    node.popen.send_signal(18)
+    node.popen.send_signal(signal.SIGCONT)
     assert "no sign of life" in node.wait_state("waiting", mark)["why"]
     node.wait_bodies([1, 2, 3])
+
+
+def test_stalled_and_resumed(make_hub, node):
+    """A client that took nothing for too long is closed with 1013, and goes on
+    behind the last frame that it did take."""
+    hub = make_hub(stall_timeout="500ms")
+    node.make(url=f"http://{hub.wsd.listen}{API}", key=hub.credential().secret, types=["pdfm"], ws=True, maxDelay=50)
+    node.wait_state("open")
+    node.popen.send_signal(signal.SIGSTOP)
+    hub.sql(f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+        INSERT INTO event(event_type, message, body) SELECT 'pdfm', '{"x" * 20000}', i FROM n""")
+    hub.wait_sql("SELECT count(*) FROM client", 0)
+    node.popen.send_signal(signal.SIGCONT)
+    node.wait_bodies(list(range(1, 1501)))
+    assert not any("reload" in r or "stopped" in r for r in node.reports)
+    assert sum(r.get("state") == "open" for r in node.reports) > 1
 
 
 def test_waits_for_a_server_that_is_down(make_hub, node):
