@@ -84,8 +84,8 @@ connect({ type: ["pdfm"] });
 // @ts-expect-error
 hub.on("pdfm", (e) => e.nosuch);
 """)
-    result = subprocess.run(["tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "es2022",
-                             "--moduleResolution", "node", "use.ts"], cwd=tmp_path, capture_output=True,
+    result = subprocess.run(["tsc", "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022",
+                             "--module", "es2022", "--moduleResolution", "node", "use.ts"], cwd=tmp_path, capture_output=True,
                             text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stdout
     with open(os.path.join(WEB, "evhub.d.ts"), encoding="utf-8") as f:
