@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 
-import pytest
-
 import clients
 import procs
 
@@ -20,7 +18,8 @@ BLOCKS = {
     "KEY=$(sqlite3": "tests/packages/trial",
     "apt-get install -y gcc": "tests/packages/trial",
     "install -m 644 etc/systemd/*.service": "tests/packages/trial",
-    "const answer = await fetch(": "test_lines_of_a_page",
+    "<!doctype html>": "test_examples",
+    "<?php // ticket.php": "test_examples",
 }
 
 
@@ -76,33 +75,3 @@ def test_session(make_hub):
     assert ws.recv()["message"] == "unsubscribed"
     shell(env, delete)
     assert ws.closed() == (1008, "disconnected by the operator")
-
-
-PAGE = """
-import { createRequire } from "node:module";
-const ws = createRequire(import.meta.url)("/usr/share/nodejs/ws");
-const [origin, token] = process.argv.slice(2);
-const plainFetch = globalThis.fetch;
-const page = {
-	token,
-	location: new URL(origin),
-	fetch: (path, options) => plainFetch(new URL(path, origin), options),
-	WebSocket: class { constructor(url) { return new ws.WebSocket(url.replace("wss:", "ws:")); } },
-};
-const lines = new (Object.getPrototypeOf(async () => {}).constructor)(...Object.keys(page), LINES + "; return ws;");
-const socket = await lines(...Object.values(page));
-socket.onmessage = (frame) => { console.log(frame.data); socket.close(); };
-"""
-
-
-@pytest.mark.web
-def test_lines_of_a_page(make_hub):
-    """In Node, with a fetch that knows relative addresses, as pages have it."""
-    hub = make_hub(front="lighttpd")
-    code = next(b for b in blocks() if b.startswith("const answer"))
-    script = os.path.join(hub.directory, "page.mjs")
-    with open(script, "w") as f:
-        f.write(PAGE.replace("LINES", clients.json.dumps(code)))
-    result = subprocess.run(["node", script, f"http://{hub.front.ws_address}", hub.credential(kind="token").secret],
-                            capture_output=True, text=True, timeout=60, check=False)
-    assert '"subscriptions":["pdfm","global"]' in result.stdout, result
