@@ -383,7 +383,8 @@ check_origins(const struct conf_list *origins, struct problems *p)
 		if (origin_pattern_valid(origins->items[i], &fault))
 			continue;
 		problems_add(p, "allowed_origins: \"%s\": %s", origins->items[i], fault);
-		problems_hint(p, "write it as browsers send it: https://app.example.org, without a path");
+		problems_hint(
+			p, "write it as browsers send it: https://app.example.org, without a path");
 	}
 }
 
@@ -393,7 +394,8 @@ check_proxies(const struct conf_list *proxies, struct problems *p)
 	for (size_t i = 0; i < proxies->count; i++) {
 		if (address_valid_network(proxies->items[i]))
 			continue;
-		problems_add(p, "trusted_proxies: \"%s\" is no address, no network like 10.0.0.0/8, and not unix",
+		problems_add(p,
+			"trusted_proxies: \"%s\" is no address, no network like 10.0.0.0/8, and not unix",
 			proxies->items[i]);
 		problems_hint(p, "write an address, a network such as 10.0.0.0/8, or unix");
 	}
@@ -429,8 +431,8 @@ conf_check(const struct conf *conf, struct problems *p)
 	if ((conf->tls_certificate[0] != '\0') != (conf->tls_key[0] != '\0')) {
 		bool key = conf->tls_key[0] != '\0';
 
-		problems_add(p, "%s: must be given together with %s", key ? "tls_key" : "tls_certificate",
-			key ? "tls_certificate" : "tls_key");
+		problems_add(p, "%s: must be given together with %s",
+			key ? "tls_key" : "tls_certificate", key ? "tls_certificate" : "tls_key");
 		problems_hint(p, "both name a PEM file; without TLS leave both out");
 	}
 	return p->serious == before ? EVH_OK : EVH_INVALID;
