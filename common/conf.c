@@ -331,41 +331,91 @@ conf_override(struct conf *conf, const char *assignment, char why[CONF_WHY_BYTES
 	return conf_complain(why, "-o %s", detail);
 }
 
-enum evh_rc
-conf_check(const struct conf *conf, char why[CONF_WHY_BYTES])
+/* An absolute path that fits a socket's address. */
+static void
+check_socket_path(const char *key, const char *path, struct problems *p)
 {
-	if (conf->database[0] == '\0')
-		return conf_complain(why, "database: must not be empty");
-	if (conf->control_socket[0] != '/')
-		return conf_complain(why, "control_socket: must be an absolute path");
-	if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return conf_complain(why,
-			"control_socket: the path is longer than a socket's may be (%zu)",
-			sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
-	if (conf->name[0] == '\0' || strspn(conf->name, CONF_NAME_CHARS) != strlen(conf->name) ||
-		strlen(conf->name) > 64)
-		return conf_complain(why, "name: 1 to 64 letters, digits, '_', '.' or '-'");
-	if (conf->base_path[0] != '/' || conf->base_path[strlen(conf->base_path) - 1] == '/')
-		return conf_complain(why, "base_path: must begin with '/' and not end with it");
-	if (conf->listen.count == 0)
-		return conf_complain(why, "listen: must have at least one address");
-	if (conf->pong_timeout <= conf->ping_interval)
-		return conf_complain(why, "pong_timeout: must be longer than ping_interval");
-	for (size_t i = 0; i < conf->allowed_origins.count; i++) {
+	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (path[0] != '/') {
+		problems_add(p, "%s: must be an absolute path", key);
+		problems_hint(p, "begin it with a slash: /run/evhub/wsd.sock");
+	} else if (strlen(path) > most) {
+		problems_add(p, "%s: the path is longer than a socket's may be (%zu)", key, most);
+		problems_hint(p,
+			"the system allows no more: put the socket into a directory with a shorter name");
+	}
+}
+
+static void
+check_name(const char *name, struct problems *p)
+{
+	if (name[0] != '\0' && strspn(name, CONF_NAME_CHARS) == strlen(name) && strlen(name) <= 64)
+		return;
+	problems_add(p, "name: 1 to 64 letters, digits, '_', '.' or '-'");
+	problems_hint(p, "the name \"%.80s\" stands in the database and in file names", name);
+}
+
+static void
+check_jwt(const struct conf_jwt *jwt, struct problems *p)
+{
+	if (jwt->algorithm == CONF_JWT_OFF && jwt->key_file[0] != '\0') {
+		problems_add(p, "jwt.algorithm: must be there when jwt.key_file is");
+		problems_hint(p, "name the one algorithm that tokens are signed with, such as RS256");
+	}
+	if (jwt->algorithm != CONF_JWT_OFF && jwt->key_file[0] != '/') {
+		problems_add(p, "jwt.key_file: must be an absolute path");
+		problems_hint(p, "such as /etc/evhub/jwt.pem");
+	}
+	if (jwt->user_claim[0] == '\0') {
+		problems_add(p, "jwt.user_claim: must not be empty");
+		problems_hint(p, "the default is sub");
+	}
+}
+
+static void
+check_origins(const struct conf_list *origins, struct problems *p)
+{
+	for (size_t i = 0; i < origins->count; i++) {
 		const char *fault = NULL;
 
-		if (!origin_pattern_valid(conf->allowed_origins.items[i], &fault))
-			return conf_complain(why, "allowed_origins: \"%s\": %s",
-				conf->allowed_origins.items[i], fault);
+		if (origin_pattern_valid(origins->items[i], &fault))
+			continue;
+		problems_add(p, "allowed_origins: \"%s\": %s", origins->items[i], fault);
+		problems_hint(p, "write it as browsers send it: https://app.example.org, without a path");
 	}
-	if (conf->jwt.algorithm == CONF_JWT_OFF && conf->jwt.key_file[0] != '\0')
-		return conf_complain(why, "jwt.algorithm: must be there when jwt.key_file is");
-	if (conf->jwt.algorithm != CONF_JWT_OFF && conf->jwt.key_file[0] != '/')
-		return conf_complain(why, "jwt.key_file: must be an absolute path");
-	if (conf->jwt.user_claim[0] == '\0')
-		return conf_complain(why, "jwt.user_claim: must not be empty");
-	if (conf->tls_certificate[0] != '\0' || conf->tls_key[0] != '\0')
-		return conf_complain(why,
+}
+
+enum evh_rc
+conf_check(const struct conf *conf, struct problems *p)
+{
+	size_t before = p->serious;
+
+	if (conf->database[0] == '\0') {
+		problems_add(p, "database: must not be empty");
+		problems_hint(p, "name the file, such as /var/lib/evhub/evhub.db");
+	}
+	check_socket_path("control_socket", conf->control_socket, p);
+	check_name(conf->name, p);
+	if (conf->base_path[0] != '/' || conf->base_path[strlen(conf->base_path) - 1] == '/') {
+		problems_add(p, "base_path: must begin with '/' and not end with it");
+		problems_hint(p, "such as /api/v1/ws");
+	}
+	if (conf->listen.count == 0) {
+		problems_add(p, "listen: must have at least one address");
+		problems_hint(p, "such as listen = {\"127.0.0.1:8090\"}");
+	}
+	if (conf->pong_timeout <= conf->ping_interval) {
+		problems_add(p, "pong_timeout: must be longer than ping_interval");
+		problems_hint(
+			p, "a client must have the time to answer a ping: half as long again is usual");
+	}
+	check_origins(&conf->allowed_origins, p);
+	check_jwt(&conf->jwt, p);
+	if (conf->tls_certificate[0] != '\0' || conf->tls_key[0] != '\0') {
+		problems_add(p,
 			"tls_certificate: this version has no TLS of its own; let the web server do it");
-	return EVH_OK;
+		problems_hint(p, "take tls_certificate and tls_key out of the file");
+	}
+	return p->serious == before ? EVH_OK : EVH_INVALID;
 }

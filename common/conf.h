@@ -8,6 +8,7 @@
 #define EVH_CONF_H
 
 #include "common/log.h"
+#include "common/problems.h"
 #include "common/rc.h"
 
 #include <stdbool.h>
@@ -95,14 +96,16 @@ enum evh_rc conf_init(struct conf *conf);
 
 /* Reads the file over what conf holds.  include("other") reads another file,
  * found beside the one that names it.  EVH_NOT_FOUND if path cannot be read,
- * or EVH_INVALID with file, line and key in why.  One thread at a time. */
-enum evh_rc conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES]);
+ * or EVH_INVALID; problems tells what is wrong, with file, line and key, and
+ * what is right has been taken all the same.  One thread at a time. */
+enum evh_rc conf_read(struct conf *conf, const char *path, struct problems *problems);
 
 /* Applies one "key=value".  Lists: comma-separated, in braces or not. */
 enum evh_rc conf_override(struct conf *conf, const char *assignment, char why[CONF_WHY_BYTES]);
 
-/* Checks that keys fit together; for after the last change. */
-enum evh_rc conf_check(const struct conf *conf, char why[CONF_WHY_BYTES]);
+/* Checks that keys fit together; for after the last change.  EVH_INVALID if
+ * there are problems. */
+enum evh_rc conf_check(const struct conf *conf, struct problems *problems);
 
 void conf_free(struct conf *conf);
 
@@ -127,8 +130,13 @@ enum evh_rc conf_load(struct conf *conf, const struct conf_args *args, const cha
 
 void conf_arguments_free(struct conf_args *args);
 
-/* What -t does once the configuration has been read: looks at the database,
- * tells, and returns the exit status. */
-int conf_test(const struct conf *conf);
+/* What -t does: reads the configuration, looks with check (and by itself at
+ * the database) whether the system is as it says, tells everything that is
+ * wrong, and returns the exit status.  Nothing is changed. */
+int conf_test(const struct conf_args *args, const char *program,
+	void (*check)(const struct conf *conf, struct problems *problems));
+
+/* The steps of conf_load up to conf_check, with all their problems. */
+enum evh_rc conf_gather(struct conf *conf, const struct conf_args *args, struct problems *problems);
 
 #endif

@@ -1,6 +1,6 @@
 /* The command line, which both programs share. */
 
-#include "common/conf.h"
+#include "common/conf_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,35 +72,63 @@ conf_arguments_free(struct conf_args *args)
 	args->override_count = 0;
 }
 
-static enum evh_rc
-load(struct conf *conf, const struct conf_args *args, char why[CONF_WHY_BYTES])
+enum evh_rc
+conf_gather(struct conf *conf, const struct conf_args *args, struct problems *problems)
 {
-	enum evh_rc rc = conf_init(conf);
+	char why[CONF_WHY_BYTES];
+	enum evh_rc rc = conf_init(conf), one;
 
-	if (rc == EVH_OK && args->path != NULL)
-		rc = conf_read(conf, args->path, why);
-	else if (rc == EVH_OK && access(CONF_DEFAULT_PATH, F_OK) == 0)
-		rc = conf_read(conf, CONF_DEFAULT_PATH, why);
-	for (size_t i = 0; rc == EVH_OK && i < args->override_count; i++)
-		rc = conf_override(conf, args->overrides[i], why);
-	if (rc == EVH_OK)
-		rc = conf_check(conf, why);
-	return rc;
+	if (rc != EVH_OK) {
+		problems_add(problems, "out of memory");
+		return rc;
+	}
+	if (args->path != NULL)
+		rc = conf_read(conf, args->path, problems);
+	else if (access(CONF_DEFAULT_PATH, F_OK) == 0)
+		rc = conf_read(conf, CONF_DEFAULT_PATH, problems);
+	for (size_t i = 0; i < args->override_count; i++) {
+		one = conf_override(conf, args->overrides[i], why);
+		if (one == EVH_OK)
+			continue;
+		problems_add(problems, "%s", why);
+		if (conf_find(args->overrides[i], strcspn(args->overrides[i], " =")) == NULL)
+			conf_hint_key(problems, args->overrides[i], strcspn(args->overrides[i], " ="));
+		else
+			problems_hint(problems, "evhub.conf(5) tells what the key takes");
+		rc = rc == EVH_OK ? one : rc;
+	}
+	one = problems->incomplete ? EVH_OK : conf_check(conf, problems);
+	return rc == EVH_OK ? one : rc;
+}
+
+static void
+tell(const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct problem *p = &problems->items[i];
+
+		if (p->text != NULL && p->hint != NULL)
+			log_error("configuration_refused", "%s (%s)", p->text, p->hint);
+		else
+			log_error("configuration_refused", "%s",
+				p->text != NULL ? p->text : "out of memory");
+	}
 }
 
 enum evh_rc
 conf_load(struct conf *conf, const struct conf_args *args, const char *program)
 {
-	char why[CONF_WHY_BYTES] = "out of memory";
-	enum evh_rc rc = load(conf, args, why);
+	struct problems problems = PROBLEMS_INIT;
+	enum evh_rc rc = conf_gather(conf, args, &problems);
 
 	if (rc != EVH_OK) {
 		log_setup(program, LOG_LEVEL_ERROR, false, LOG_TARGET_AUTO);
-		log_error("configuration_refused", "%s", why);
+		tell(&problems);
 		conf_free(conf);
-		return rc;
+	} else {
+		log_setup(program, args->verbose ? LOG_LEVEL_DEBUG : (enum log_level)conf->log_level,
+			conf->log_format == CONF_LOG_JSON, (enum log_target)conf->log_target);
 	}
-	log_setup(program, args->verbose ? LOG_LEVEL_DEBUG : (enum log_level)conf->log_level,
-		conf->log_format == CONF_LOG_JSON, (enum log_target)conf->log_target);
-	return EVH_OK;
+	problems_free(&problems);
+	return rc;
 }

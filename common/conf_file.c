@@ -2,11 +2,13 @@
 
 #include "common/buf.h"
 #include "common/conf_priv.h"
+#include "common/conf_scan.h"
 
 #include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,7 @@
 /* libconfuse calls plain functions without a pointer of ours, so what they
  * need stands here while a file is being read. */
 static struct {
-	char *why;
+	struct problems *problems;
 	const char *path; /* a section does not know it */
 	int depth;
 } reading;
@@ -35,14 +37,15 @@ static void
 on_parse_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	const char *path = cfg != NULL && cfg->filename != NULL ? cfg->filename : reading.path;
-	int n = 0;
+	char text[CONF_WHY_BYTES];
 
-	if (reading.why[0] != '\0')
-		return; /* the first one is the cause */
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	if (cfg != NULL && path != NULL && cfg->line > 0)
-		n = snprintf(reading.why, CONF_WHY_BYTES, "%s:%d: ", path, cfg->line);
-	if (n >= 0 && n < CONF_WHY_BYTES)
-		(void)vsnprintf(reading.why + n, CONF_WHY_BYTES - (size_t)n, fmt, ap);
+		problems_add(reading.problems, "%s:%d: %s", path, cfg->line, text);
+	else
+		problems_add(reading.problems, "%s", text);
+	problems_hint(reading.problems,
+		"a line is key = value, texts stand in quotes and lists in braces; see evhub.conf(5)");
 }
 
 /* The name of an option with that of its section in front, as the table has it. */
@@ -68,7 +71,8 @@ confuse_path(const struct conf_option *o, char path[64])
 	return path;
 }
 
-/* Checks each value while the parser still knows its line. */
+/* Checks each value while the parser still knows its line.  A bad one does
+ * not stop it: there may be more. */
 static int
 on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -83,9 +87,12 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
 		return 0;
 	memset(&scratch, 0, sizeof(scratch));
 	rc = conf_set(o, &scratch, cfg_opt_getnstr(opt, n - 1), why);
-	if (rc != EVH_OK)
+	if (rc != EVH_OK) {
 		cfg_error(cfg, "%s", why);
-	return rc == EVH_OK ? 0 : -1;
+		problems_hint(reading.problems, "the default is %s; see %s in evhub.conf(5)",
+			o->fallback[0] != '\0' ? o->fallback : "empty", o->key);
+	}
+	return 0;
 }
 
 /* Opens what can be read as a file; libconfuse ends the process on a directory. */
@@ -110,19 +117,7 @@ open_file(const char *path)
 static bool
 between_words(char c)
 {
-	return strchr(" \t\r\n={}(),+", c) != NULL;
-}
-
-/* p at a quote; returns behind the closing one. */
-static char *
-skip_quoted(char *p)
-{
-	char quote = *p;
-
-	for (p++; *p != '\0' && *p != quote; p++)
-		if (*p == '\\' && p[1] != '\0')
-			p++;
-	return *p != '\0' ? p + 1 : p;
+	return strchr(" \t\r\n={}(),+\"'", c) != NULL;
 }
 
 /* Overwrites what stands before end with blanks, but for the ends of lines. */
@@ -146,7 +141,7 @@ blank_comments(char *text)
 		bool word = p == text || between_words(p[-1]);
 
 		if (*p == '"' || *p == '\'') {
-			p = skip_quoted(p);
+			p = conf_scan_quoted(p);
 		} else if (*p == '#' || (word && p[0] == '/' && p[1] == '/')) {
 			p = blank_until(p, p + strcspn(p, "\n"));
 		} else if (word && p[0] == '/' && p[1] == '*' && strstr(p + 2, "*/") != NULL) {
@@ -165,7 +160,7 @@ open_braces(char *text)
 
 	for (char *p = text; *p != '\0';) {
 		if (*p == '"' || *p == '\'') {
-			p = skip_quoted(p);
+			p = conf_scan_quoted(p);
 			continue;
 		}
 		open += *p == '{' ? 1 : *p == '}' ? -1 : 0;
@@ -176,7 +171,7 @@ open_braces(char *text)
 
 /* The file's text without its comments, as a stream over *text. */
 static FILE *
-without_comments(FILE *fp, struct buf *text)
+without_comments(FILE *fp, const char *path, struct buf *text)
 {
 	char block[4096];
 	size_t n;
@@ -189,6 +184,7 @@ without_comments(FILE *fp, struct buf *text)
 		return NULL;
 	}
 	blank_comments(text->data);
+	conf_names_check(text->data, path, reading.problems);
 	return fmemopen(text->data, text->len, "r");
 }
 
@@ -199,7 +195,7 @@ parse_file(cfg_t *cfg, FILE *fp, char *path)
 	char *outer = cfg->filename;
 	int line = cfg->line, rc = CFG_PARSE_ERROR;
 	struct buf text = BUF_INIT;
-	FILE *stream = without_comments(fp, &text);
+	FILE *stream = without_comments(fp, path, &text);
 
 	cfg->filename = path;
 	reading.path = path;
@@ -259,6 +255,9 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		fp = open_file(path);
 	if (fp == NULL) {
 		cfg_error(cfg, "include: %s: %s", path != NULL ? path : argv[0], strerror(errno));
+		problems_hint(reading.problems,
+			"a name without a slash in front is looked for beside the file that includes it");
+		rc = 0; /* there may be more to tell */
 	} else {
 		reading.depth++;
 		rc = parse_file(cfg, fp, path) == CFG_SUCCESS ? 0 : -1;
@@ -285,12 +284,14 @@ take_list(struct conf *conf, const struct conf_option *o, cfg_opt_t *opt)
 	return rc;
 }
 
+/* Takes what is good; what is not has been told. */
 static enum evh_rc
-take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
+take_values(struct conf *conf, cfg_t *cfg)
 {
+	char why[CONF_WHY_BYTES];
 	enum evh_rc rc = EVH_OK;
 
-	for (const struct conf_option *o = conf_table; rc == EVH_OK && o->key != NULL; o++) {
+	for (const struct conf_option *o = conf_table; rc != EVH_NOMEM && o->key != NULL; o++) {
 		char path[64];
 		cfg_opt_t *opt = cfg_getopt(cfg, confuse_path(o, path));
 
@@ -301,7 +302,7 @@ take_values(struct conf *conf, cfg_t *cfg, char why[CONF_WHY_BYTES])
 		else if (cfg_opt_size(opt) > 0)
 			rc = conf_set(o, conf, cfg_opt_getnstr(opt, 0), why);
 	}
-	return rc;
+	return rc == EVH_NOMEM ? rc : EVH_OK;
 }
 
 static cfg_opt_t
@@ -352,14 +353,14 @@ confuse_options(cfg_opt_t *section, size_t size)
 }
 
 static enum evh_rc
-read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path, char why[CONF_WHY_BYTES])
+read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path)
 {
+	size_t before = reading.problems->serious;
 	char *name = strdup(path);
-	int rc;
+	int parsed;
 
 	if (name == NULL)
 		return EVH_NOMEM;
-	reading.why = why;
 	reading.depth = 0;
 	(void)cfg_set_error_function(cfg, on_parse_error);
 	for (const struct conf_option *o = conf_table; o->key != NULL; o++) {
@@ -367,37 +368,47 @@ read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path, char why[CO
 
 		(void)cfg_set_validate_func(cfg, confuse_path(o, key), on_value);
 	}
-	rc = parse_file(cfg, fp, name);
+	parsed = parse_file(cfg, fp, name);
 	free(name);
-	if (rc == CFG_SUCCESS)
-		return take_values(conf, cfg, why);
-	if (why[0] == '\0')
-		(void)conf_complain(why, "%s: cannot be understood", path);
-	return EVH_INVALID;
+	if (parsed != CFG_SUCCESS) {
+		reading.problems->incomplete = true;
+		if (reading.problems->serious == before)
+			problems_add(reading.problems, "%s: cannot be understood", path);
+	}
+	if (parsed == CFG_SUCCESS && take_values(conf, cfg) != EVH_OK)
+		return EVH_NOMEM;
+	return reading.problems->serious == before ? EVH_OK : EVH_INVALID;
 }
 
 enum evh_rc
-conf_read(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
+conf_read(struct conf *conf, const char *path, struct problems *problems)
 {
 	FILE *fp = open_file(path);
 	cfg_opt_t *opts, section[SECTION_MAX];
 	cfg_t *cfg;
 	enum evh_rc rc = EVH_NOMEM;
 
-	why[0] = '\0';
 	if (fp == NULL) {
-		(void)conf_complain(why, "%s: cannot be read: %s", path, strerror(errno));
+		int error = errno;
+
+		problems_add(problems, "%s: cannot be read: %s", path, strerror(error));
+		problems_hint(problems,
+			error == EACCES
+				? "run it as the user that the program runs as, or let that user read the file"
+				: "is the path right?  -c names the file");
+		problems->incomplete = true;
 		return EVH_NOT_FOUND;
 	}
 	opts = confuse_options(section, SECTION_MAX);
 	cfg = opts != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
 	if (cfg != NULL) {
-		rc = read_into(conf, cfg, fp, path, why);
+		reading.problems = problems;
+		rc = read_into(conf, cfg, fp, path);
 		(void)cfg_free(cfg);
 	}
 	free(opts);
 	(void)fclose(fp);
 	if (rc == EVH_NOMEM)
-		(void)conf_complain(why, "%s: out of memory", path);
+		problems_add(problems, "%s: out of memory", path);
 	return rc;
 }

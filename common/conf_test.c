@@ -1,54 +1,56 @@
-/* -t: is the database one that the programs can use? */
+/* -t: everything that is wrong, at once. */
 
+#include "common/check.h"
 #include "common/conf.h"
 #include "common/db.h"
 #include "common/verifier.h"
 
-#include <errno.h>
-#include <libgen.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-/* True if there is no such file, but a directory for it. */
-static bool
-may_be_made(const char *path)
+/* The key that JWTs are checked with. */
+static void
+check_jwt(const struct conf *conf, struct problems *p)
 {
-	bool made = access(path, F_OK) != 0 && errno == ENOENT;
-	char *copy = strdup(path);
+	char why[CONF_WHY_BYTES] = "";
+	struct verifier *verifier = NULL;
 
-	if (made && copy != NULL)
-		made = access(dirname(copy), F_OK) == 0;
-	free(copy);
-	return made;
+	if (conf->jwt.key_file[0] != '/')
+		return; /* there is none, or it has been told */
+	if (verifier_new(&verifier, conf, why) != EVH_OK) {
+		problems_add(p, "%s", why);
+		problems_hint(p,
+			"a PEM file with the public key, or the secret itself for HS256; see jwt in evhub.conf(5)");
+	}
+	verifier_unref(&verifier);
 }
 
 int
-conf_test(const struct conf *conf)
+conf_test(const struct conf_args *args, const char *program,
+	void (*check)(const struct conf *conf, struct problems *problems))
 {
-	const struct db_options options = {
-		.path = conf->database, .mode = DB_READ_ONLY, .busy_ms = 1000
-	};
-	char why[CONF_WHY_BYTES] = "";
-	struct verifier *verifier;
-	sqlite3 *db = NULL;
+	struct problems p = PROBLEMS_INIT;
+	struct conf conf;
+	int status = EXIT_SUCCESS;
 
-	if (verifier_new(&verifier, conf, why) != EVH_OK) {
-		log_error("configuration_refused", "reason=\"%s\"", why);
-		return EXIT_FAILURE;
+	(void)conf_gather(&conf, args, &p);
+	if (p.incomplete) {
+		problems_note(&p,
+			"the rest of the configuration and the system were not looked at: mend this first");
+	} else {
+		check_database(&conf, &p);
+		check_jwt(&conf, &p);
+		check(&conf, &p);
 	}
-	verifier_unref(&verifier);
-	if (may_be_made(conf->database)) {
-		log_info("configuration_ok", "database %s does not exist yet and will be created",
-			conf->database);
-		return EXIT_SUCCESS;
+	problems_print(&p, stderr, program);
+	if (p.serious > 0) {
+		(void)fprintf(
+			stderr, "%s: %zu problem%s\n", program, p.serious, p.serious > 1 ? "s" : "");
+		status = EXIT_FAILURE;
+	} else {
+		(void)fprintf(stderr, "%s: in order: database %s, schema version %d\n", program,
+			conf.database, db_schema_version());
 	}
-	if (db_open(&options, &db, why) != EVH_OK) {
-		log_error("database_unavailable", "%s", why);
-		return EXIT_FAILURE;
-	}
-	db_close(&db);
-	log_info("configuration_ok", "database=%s schema_version=%d", conf->database,
-		db_schema_version());
-	return EXIT_SUCCESS;
+	problems_free(&p);
+	conf_free(&conf);
+	return status;
 }

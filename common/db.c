@@ -186,7 +186,7 @@ identify(sqlite3 *db, bool may_write, int64_t *version, char why[DB_WHY_BYTES])
 		(void)snprintf(why, DB_WHY_BYTES,
 			"its schema version is %lld, not %d: start evhub-wsd, which brings it up to date",
 			(long long)*version, db_schema_version());
-		return EVH_FOREIGN;
+		return EVH_OLDER;
 	}
 	return EVH_OK;
 }

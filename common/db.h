@@ -37,7 +37,7 @@ struct db_options {
 
 /* Opens the database.  On EVH_OK *out is the connection, closed with db_close.
  * Else *out is NULL and why tells what is wrong with which file: EVH_NOT_FOUND,
- * EVH_FOREIGN (not a database, or not ours), EVH_NEWER, EVH_READ_ONLY,
+ * EVH_FOREIGN (not a database, or not ours), EVH_NEWER, EVH_OLDER, EVH_READ_ONLY,
  * EVH_DENIED, EVH_BUSY, EVH_FULL, EVH_IO, EVH_NOMEM.  A file that is not ours
  * is left as it is. */
 enum evh_rc db_open(const struct db_options *options, sqlite3 **out, char why[DB_WHY_BYTES]);

@@ -5,9 +5,11 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/auth.c %D%/auth.h \
 	%D%/buf.c %D%/buf.h \
 	%D%/clock.c %D%/clock.h \
+	%D%/check.c %D%/check.h %D%/check_db.c \
 	%D%/conf.c %D%/conf.h \
 	%D%/conf_args.c %D%/conf_test.c \
-	%D%/conf_file.c %D%/conf_priv.h \
+	%D%/conf_file.c %D%/conf_names.c %D%/conf_priv.h \
+	%D%/conf_scan.c %D%/conf_scan.h \
 	%D%/conf_table.c %D%/conf_table.h \
 	%D%/db.c %D%/db.h \
 	%D%/event.c %D%/event.h \
@@ -22,6 +24,7 @@ noinst_LIBRARIES += %D%/libevhub-common.a
 	%D%/log_repeat.c %D%/log_repeat.h \
 	%D%/migrations.h \
 	%D%/origin.c %D%/origin.h \
+	%D%/problems.c %D%/problems.h \
 	%D%/rc.c %D%/rc.h \
 	%D%/ticket.c %D%/ticket.h \
 	%D%/verifier.c %D%/verifier.h

@@ -316,7 +316,7 @@ log_format(struct log_body *out, bool json, const char *level, const char *event
 		bool quoted;
 
 		if (len == 0) {
-			fmt = expand(&v, fmt, '\0', &args);
+			(void)expand(&v, fmt, '\0', &args);
 			put_free_text(out, json, &v);
 			break;
 		}

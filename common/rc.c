@@ -28,6 +28,8 @@ evh_rc_name(enum evh_rc rc)
 		return "not an evhub database";
 	case EVH_NEWER:
 		return "from a newer version";
+	case EVH_OLDER:
+		return "from an older version";
 	case EVH_IO:
 		return "input/output error";
 	case EVH_TIMEOUT:

@@ -19,6 +19,7 @@ enum evh_rc {
 	EVH_READ_ONLY, /* the database cannot be written */
 	EVH_FOREIGN,   /* not ours: no database, or somebody else's */
 	EVH_NEWER,     /* written by a newer version than this one */
+	EVH_OLDER,     /* written by an older one, and not brought up to date yet */
 	EVH_IO,	       /* the system failed a read or a write */
 	EVH_TIMEOUT,   /* no answer in time */
 	EVH_CLOSED,    /* the other side is gone */

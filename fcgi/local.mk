@@ -4,6 +4,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 %C%_libevhub_fcgi_a_SOURCES = \
 	%D%/auth_gate.c %D%/auth_gate.h \
 	%D%/cgi.c %D%/cgi.h \
+	%D%/check.c %D%/check.h \
 	%D%/clients.c \
 	%D%/context.c %D%/context.h \
 	%D%/daemon_link.c %D%/daemon_link.h \

@@ -15,6 +15,7 @@
 #include "common/db.h"
 #include "common/log.h"
 #include "fcgi/cgi.h"
+#include "fcgi/check.h"
 #include "fcgi/context.h"
 #include "fcgi/listener.h"
 #include "fcgi/service.h"
@@ -317,13 +318,16 @@ main(int argc, char **argv)
 	}
 	if (args.path == NULL)
 		args.path = getenv("EVHUB_CONF");
+	if (args.test) {
+		status = conf_test(&args, PROGRAM, fcgi_check);
+		conf_arguments_free(&args);
+		return status;
+	}
 	if (conf_load(&conf, &args, PROGRAM) != EVH_OK) {
 		conf_arguments_free(&args);
 		return misconfigured(cgi);
 	}
-	if (args.test) {
-		status = conf_test(&conf);
-	} else if (verifier_new(&verifier, &conf, why) != EVH_OK) {
+	if (verifier_new(&verifier, &conf, why) != EVH_OK) {
 		log_error("configuration_refused", "reason=\"%s\"", why);
 		status = misconfigured(cgi);
 	} else {

@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	%D%/integration/tour.py \
 	%D%/integration/test_api.py \
 	%D%/integration/test_barrier.py \
+	%D%/integration/test_check.py \
 	%D%/integration/test_control.py \
 	%D%/integration/test_endpoints.py \
 	%D%/integration/test_jwt.py \

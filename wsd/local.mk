@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 %C%_libevhub_wsd_a_SOURCES = \
 	%D%/catalog.c %D%/catalog.h \
 	%D%/checkpoint.c %D%/checkpoint.h \
+	%D%/check.c %D%/check.h \
 	%D%/client.c %D%/client.h \
 	%D%/close_code.c %D%/close_code.h \
 	%D%/control.c %D%/control.h %D%/control_ops.c %D%/control_priv.h \

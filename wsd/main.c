@@ -1,5 +1,6 @@
 /* evhub-wsd: the WebSocket daemon of the events hub. */
 
+#include "wsd/check.h"
 #include "wsd/daemon.h"
 
 #include <stdlib.h>
@@ -14,10 +15,12 @@ main(int argc, char **argv)
 		"Serves WebSocket subscriptions from an evhub database, in the foreground.");
 
 	(void)umask(007); /* what we create is no business of others: it holds events and hashes */
-	if (status < 0 && conf_load(&conf, &args, "evhub-wsd") != EVH_OK)
+	if (status < 0 && args.test) {
+		status = conf_test(&args, "evhub-wsd", wsd_check);
+	} else if (status < 0 && conf_load(&conf, &args, "evhub-wsd") != EVH_OK) {
 		status = EXIT_FAILURE;
-	if (status < 0) {
-		status = args.test ? conf_test(&conf) : daemon_run(&conf, &args);
+	} else if (status < 0) {
+		status = daemon_run(&conf, &args);
 		conf_free(&conf);
 	}
 	conf_arguments_free(&args);

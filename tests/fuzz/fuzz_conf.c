@@ -82,6 +82,22 @@ check_result(enum evh_rc rc, const char *why)
 	FUZZ_CHECK(rc == EVH_OK || why[0] != '\0');
 }
 
+/* As many as there are are counted, and each is in words. */
+static void
+check_problems(enum evh_rc rc, struct problems *problems)
+{
+	size_t serious = 0;
+
+	for (size_t i = 0; i < problems->count; i++) {
+		FUZZ_CHECK(problems->items[i].text != NULL && problems->items[i].text[0] != '\0');
+		serious += !problems->items[i].note;
+	}
+	FUZZ_CHECK(serious == problems->serious);
+	FUZZ_CHECK((rc == EVH_OK) == (serious == 0));
+	FUZZ_CHECK(rc == EVH_OK || rc == EVH_INVALID || rc == EVH_NOT_FOUND);
+	problems_free(problems);
+}
+
 static void
 write_file(const char *path, const struct buf *text)
 {
@@ -98,6 +114,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { (const char *)data, size };
 	char *overrides[OVERRIDES_MAX], *line, path[300], why[CONF_WHY_BYTES] = "";
+	struct problems problems = PROBLEMS_INIT;
 	struct buf file = BUF_INIT;
 	struct conf conf;
 	size_t count = 0;
@@ -115,8 +132,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)snprintf(path, sizeof(path), "%s/evhub.conf", fuzz_directory());
 	write_file(path, &file);
 	FUZZ_CHECK(conf_init(&conf) == EVH_OK);
-	rc = conf_read(&conf, path, why);
-	check_result(rc, why);
+	rc = conf_read(&conf, path, &problems);
+	check_problems(rc, &problems);
 	check_conf(&conf);
 	for (size_t i = 0; i < count; i++) {
 		why[0] = '\0';
@@ -124,8 +141,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_conf(&conf);
 		free(overrides[i]);
 	}
-	why[0] = '\0';
-	check_result(conf_check(&conf, why), why);
+	rc = conf_check(&conf, &problems);
+	check_problems(rc, &problems);
 	conf_free(&conf);
 	buf_free(&file);
 	return 0;

@@ -130,8 +130,15 @@ def test_syslog(make_hub):
         dev = os.path.join(hub.directory, "dev")
         os.mkdir(dev)
         popen = subprocess.Popen(["unshare", "-m", "sh", "-c", script, "sh", dev, path, *procs.drop_prefix(),
-                                  *hub.wsd_argv("-t")], stdin=subprocess.DEVNULL, env=procs.environment(), cwd="/")
-        line = log.recv(8192).decode()
-        assert popen.wait(procs.PATIENCE) == 0
+                                  *hub.wsd_argv()], stdin=subprocess.DEVNULL, env=procs.environment(), cwd="/")
+        try:
+            lines = [log.recv(8192).decode()]
+            while " ready " not in lines[-1]:
+                lines.append(log.recv(8192).decode())
+            popen.terminate()
+            assert popen.wait(procs.PATIENCE) == 0
+        finally:
+            popen.kill()
+            popen.wait()
     # facility daemon (3), severity info (6)
-    assert re.fullmatch(rf"<30>\w+ +\d+ [0-9:]+ evhub-wsd\[{popen.pid}\]: info configuration_ok .*\n?", line), line
+    assert re.fullmatch(rf"<30>\w+ +\d+ [0-9:]+ evhub-wsd\[{popen.pid}\]: info ready name=wsd .*\n?", lines[-1]), lines

@@ -7,6 +7,37 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Keeps the first complaint. */
+static void
+first(struct problems *problems, char why[CONF_WHY_BYTES])
+{
+	const struct problem *p = problems_first(problems);
+
+	if (p != NULL)
+		(void)snprintf(why, CONF_WHY_BYTES, "%s", p->text);
+	problems_free(problems);
+}
+
+static enum evh_rc
+read_file(struct conf *conf, const char *path, char why[CONF_WHY_BYTES])
+{
+	struct problems problems = PROBLEMS_INIT;
+	enum evh_rc rc = conf_read(conf, path, &problems);
+
+	first(&problems, why);
+	return rc;
+}
+
+static enum evh_rc
+check(const struct conf *conf, char why[CONF_WHY_BYTES])
+{
+	struct problems problems = PROBLEMS_INIT;
+	enum evh_rc rc = conf_check(conf, &problems);
+
+	first(&problems, why);
+	return rc;
+}
+
 /* Reads text as a configuration file. */
 static enum evh_rc
 read_text(const char *dir, struct conf *conf, const char *text, char why[CONF_WHY_BYTES])
@@ -15,7 +46,7 @@ read_text(const char *dir, struct conf *conf, const char *text, char why[CONF_WH
 
 	unit_write(path, text, strlen(text));
 	assert_int_equal(conf_init(conf), EVH_OK);
-	return conf_read(conf, path, why);
+	return read_file(conf, path, why);
 }
 
 /* The file is refused for a reason that begins after "<dir>/evhub.conf". */
@@ -84,7 +115,7 @@ defaults(void **state)
 	assert_string_equal(c.tls_key, "");
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_int_equal(c.log_format, CONF_LOG_TEXT);
-	assert_int_equal(conf_check(&c, why), EVH_OK);
+	assert_int_equal(check(&c, why), EVH_OK);
 	conf_free(&c);
 	assert_null(c.database);
 	conf_free(&c);
@@ -129,19 +160,17 @@ every_kind_in_a_file(void **state)
 }
 
 static void
-the_last_one_counts(void **state)
+lists_grow(void **state)
 {
 	struct conf c;
 	char why[CONF_WHY_BYTES] = "";
 
-	assert_int_equal(read_text(*state, &c,
-				 "name = a\nname = b\nlisten = {x}\nlisten = {y}\nlisten += {z}\n", why),
-		EVH_OK);
+	assert_int_equal(read_text(*state, &c, "name = b\nlisten = {y}\nlisten += {z}\n", why), EVH_OK);
 	assert_string_equal(c.name, "b");
 	expect_list(&c.listen, "y|z");
 	conf_free(&c);
 	assert_int_equal(read_text(*state, &c, "listen = {}\n", why), EVH_OK);
-	assert_int_equal(conf_check(&c, why), EVH_INVALID);
+	assert_int_equal(check(&c, why), EVH_INVALID);
 	assert_string_equal(why, "listen: must have at least one address");
 	conf_free(&c);
 }
@@ -149,12 +178,12 @@ the_last_one_counts(void **state)
 static void
 wrong_files(void **state)
 {
-	refused(*state, "name = a\n\nbogus = 1\n", ":3: no such option 'bogus'");
-	refused(*state, "jtw { issuer = \"x\" }\n", ":1: no such option 'jtw'");
-	refused(*state, "jwt {\nissuer = x\n\nisuer = y\n}\n", ":4: no such option 'isuer'");
-	refused(*state, "jwt.issuer = x\n", ":1: no such option 'jwt.issuer'");
-	refused(*state, "issuer = x\n", ":1: no such option 'issuer'");
-	refused(*state, "jwt {\nname = x }\n", ":2: no such option 'name'");
+	refused(*state, "name = a\n\nbogus = 1\n", ":3: there is no key \"bogus\"");
+	refused(*state, "jtw { issuer = \"x\" }\n", ":1: there is no key \"jtw\"");
+	refused(*state, "jwt {\nissuer = x\n\nisuer = y\n}\n", ":4: there is no key \"jwt.isuer\"");
+	refused(*state, "jwt.issuer = x\n", ":1: there is no key \"jwt.issuer\"");
+	refused(*state, "issuer = x\n", ":1: there is no key \"issuer\"");
+	refused(*state, "jwt {\nname = x }\n", ":2: there is no key \"jwt.name\"");
 	refused(*state, "jwt { algorithm = none }\n",
 		":1: jwt.algorithm: \"none\" is not one of off, HS256, HS384, HS512, RS256, RS384,"
 		" RS512, ES256, ES384, ES512, EdDSA");
@@ -184,14 +213,47 @@ wrong_files(void **state)
 		":1: event_loop: \"epoll\" is not one of auto, uv, ev, poll");
 	refused(*state, "log_level = INFO\n",
 		":1: log_level: \"INFO\" is not one of error, warn, info, debug");
-	refused(*state, "max_clients = 5\nmax_clients = x\nmax_clients = 6\n",
-		":2: max_clients: \"x\" is not a whole number");
+	refused(*state, "max_clients = 5\n\nmax_clients = 6\n", ":3: max_clients is set twice");
+	refused(*state, "listen = {a}\nlisten = {b}\n", ":2: listen is set twice");
 	refused(*state, "name = {\"a\", \"b\"}\n", ":1: unexpected token '{'");
 	refused(*state, "listen = {\"a\" \"b\"}\n", ":1: unexpected token 'b'");
 	refused(*state, "name = \"abc\n", ":2: premature end of file");
 	refused(*state, "name\n", ":2: premature end of file");
 	refused(*state, "name \"x\"\n", ":1: missing equal sign after option 'name'");
 	refused(*state, "}\n", ":1: unexpected closing brace");
+}
+
+/* All of them, in whatever form the entries between them have. */
+static void
+all_at_once(void **state)
+{
+	static const char text[] =
+		"one = \"} = {\"\ntwo { three = \"}\" four { } }\nfive (\")\", x)\r\n"
+		"name = fine\nsix = {a, \"}\",\nb}\nmax_clients = no\nseven\n=\n8\nname = again\n"
+		"log_level = no\nlisten = {a}\nlisten += {b}\n";
+	static const char *const expected[] = { ":1: there is no key \"one\"",
+		":2: there is no key \"two\"", ":3: there is no key \"five\"",
+		":5: there is no key \"six\"", ":8: there is no key \"seven\"", ":11: name is set twice",
+		":7: max_clients: \"no\" is not a whole number",
+		":12: log_level: \"no\" is not one of error, warn, info, debug" };
+	struct problems problems = PROBLEMS_INIT;
+	const char *path = unit_path(*state, "evhub.conf");
+	size_t n = sizeof(expected) / sizeof(expected[0]);
+	struct conf c;
+
+	unit_write(path, text, sizeof(text) - 1);
+	assert_int_equal(conf_init(&c), EVH_OK);
+	assert_int_equal(conf_read(&c, path, &problems), EVH_INVALID);
+	for (size_t i = 0; i < n && i < problems.count; i++) {
+		assert_string_equal(problems.items[i].text + strlen(path), expected[i]);
+		assert_non_null(problems.items[i].hint);
+	}
+	assert_int_equal(problems.count, n);
+	assert_int_equal(problems.serious, n);
+	assert_false(problems.incomplete);
+	expect_list(&c.listen, "a|b"); /* what is good has been taken */
+	conf_free(&c);
+	problems_free(&problems);
 }
 
 /* Comments do not move the line that a complaint names. */
@@ -202,9 +264,9 @@ lines_are_counted_right(void **state)
 	char why[CONF_WHY_BYTES] = "";
 
 	refused(*state, "# 1\n# 2\n\n// 4\n/* 5\n6\n */ name = a # 7\nbogus = 1\n",
-		":8: no such option 'bogus'");
-	refused(*state, "name = \"#\" # '\n// \"\nfoo = 1\n", ":3: no such option 'foo'");
-	refused(*state, "name = '\\'#' # c\nfoo = 1\n", ":2: no such option 'foo'");
+		":8: there is no key \"bogus\"");
+	refused(*state, "name = \"#\" # '\n// \"\nfoo = 1\n", ":3: there is no key \"foo\"");
+	refused(*state, "name = '\\'#' # c\nfoo = 1\n", ":2: there is no key \"foo\"");
 	assert_int_equal(
 		read_text(*state, &c,
 			"name = \"a # b // c /* d */\" # e\ndatabase = '#\\'' // f\n"
@@ -249,9 +311,9 @@ unreadable_files(void **state)
 	char why[CONF_WHY_BYTES];
 
 	assert_int_equal(conf_init(&c), EVH_OK);
-	assert_int_equal(conf_read(&c, "/nonexistent/evhub.conf", why), EVH_NOT_FOUND);
+	assert_int_equal(read_file(&c, "/nonexistent/evhub.conf", why), EVH_NOT_FOUND);
 	assert_string_equal(why, "/nonexistent/evhub.conf: cannot be read: No such file or directory");
-	assert_int_equal(conf_read(&c, *state, why), EVH_NOT_FOUND);
+	assert_int_equal(read_file(&c, *state, why), EVH_NOT_FOUND);
 	assert_non_null(strstr(why, ": cannot be read: Is a directory"));
 	assert_string_equal(c.name, "wsd");
 	conf_free(&c);
@@ -284,7 +346,7 @@ wrong_includes(void **state)
 
 	unit_write(unit_path(dir, "inc"), "# fine\nbogus = 1\n", 17);
 	assert_int_equal(read_text(dir, &c, "\ninclude(\"inc\")\n", why), EVH_INVALID);
-	(void)snprintf(expected, sizeof(expected), "%s/inc:2: no such option 'bogus'", dir);
+	(void)snprintf(expected, sizeof(expected), "%s/inc:2: there is no key \"bogus\"", dir);
 	assert_string_equal(why, expected);
 	conf_free(&c);
 
@@ -298,7 +360,7 @@ wrong_includes(void **state)
 	refused(dir, "include(\".\")\n", expected);
 	/* the line counts go on in the outer file */
 	unit_write(unit_path(dir, "inc"), "\n\n\n\n\n", 5);
-	refused(dir, "include(\"inc\")\n\nbogus = 1\n", ":3: no such option 'bogus'");
+	refused(dir, "include(\"inc\")\n\nbogus = 1\n", ":3: there is no key \"bogus\"");
 }
 
 static void
@@ -422,7 +484,7 @@ keys_that_do_not_fit_together(void **state)
 		assert_int_equal(conf_init(&c), EVH_OK);
 		if (conf_override(&c, cases[i][0], why) != EVH_OK)
 			fail_msg("%s", why);
-		if (conf_check(&c, why) != EVH_INVALID)
+		if (check(&c, why) != EVH_INVALID)
 			fail_msg("accepted: %s", cases[i][0]);
 		assert_true(strncmp(why, cases[i][1], strlen(cases[i][1])) == 0);
 		conf_free(&c);
@@ -533,8 +595,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		IN_DIR(every_kind_in_a_file),
-		IN_DIR(the_last_one_counts),
+		IN_DIR(lists_grow),
 		IN_DIR(wrong_files),
+		IN_DIR(all_at_once),
 		IN_DIR(lines_are_counted_right),
 		IN_DIR(a_bad_file_leaves_nothing_behind),
 		IN_DIR(unreadable_files),

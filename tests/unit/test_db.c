@@ -124,8 +124,8 @@ migration_from_version_0(void **state)
 	sqlite3 *db;
 
 	unit_write(path, "", 0);
-	expect_refusal(path, DB_READ_ONLY, EVH_FOREIGN, "its schema version is 0");
-	expect_refusal(path, DB_WRITE, EVH_FOREIGN, "its schema version is 0");
+	expect_refusal(path, DB_READ_ONLY, EVH_OLDER, "its schema version is 0");
+	expect_refusal(path, DB_WRITE, EVH_OLDER, "its schema version is 0");
 	create(path);
 	path = unit_path(*state, "bare.db");
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
