@@ -15,3 +15,10 @@ dist_systemdexample_DATA = \
 	%D%/systemd/evhub-fcgi.service %D%/systemd/evhub-fcgi.socket \
 	%D%/systemd/evhub-wsd.service %D%/systemd/evhub-wsd@.service \
 	%D%/systemd/evhub.sysusers %D%/systemd/evhub.tmpfiles
+
+# For those who watch: a dashboard, and what to scrape and when to be told.
+grafanaexampledir = $(docdir)/grafana
+dist_grafanaexample_DATA = %D%/grafana/evhub.json
+
+prometheusexampledir = $(docdir)/prometheus
+dist_prometheusexample_DATA = %D%/prometheus/evhub.yml %D%/prometheus/evhub.rules.yml

@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	%D%/integration/test_barrier.py \
 	%D%/integration/test_check.py \
 	%D%/integration/test_control.py \
+	%D%/integration/test_dashboards.py \
 	%D%/integration/test_endpoints.py \
 	%D%/integration/test_jwt.py \
 	%D%/integration/test_lifecycle.py \
