@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
 	%D%/integration/rawws.py \
+	%D%/integration/test_recipes.py \
 	%D%/integration/test_resume.py \
 	%D%/integration/test_rfc6455.py \
 	%D%/integration/test_sql_control.py \

@@ -183,12 +183,17 @@ unescape(struct buf *b)
 }
 
 static void
-run_block(const char *db, struct buf *block)
+run_block(const char *dir, const char *db, struct buf *block)
 {
+	const char *const elsewhere[] = { "/var/backups/", "/var/lib/shop/" };
+	char here[512];
 	struct buf out = BUF_INIT, scripts = BUF_INIT;
 	int status;
 
 	unescape(block);
+	(void)snprintf(here, sizeof(here), "%s/", dir);
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		unit_replace(block, elsewhere[i], here);
 	if (block->data[0] == '$') {
 		buf_printf(&scripts, "%s/", unit_source("sql"));
 		unit_replace(block, "/var/lib/evhub/evhub.db", db);
@@ -219,7 +224,7 @@ every_recipe_works(void **state)
 		stop = strstr(p, end);
 		assert_non_null(stop);
 		buf_add(&block, p, (size_t)(stop - p) + 1);
-		run_block(new_database(*state), &block);
+		run_block(*state, new_database(*state), &block);
 		buf_free(&block);
 	}
 	assert_true(count >= 10);
