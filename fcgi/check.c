@@ -13,6 +13,7 @@
 static void
 check_daemon(const struct conf *conf, struct problems *p)
 {
+	const struct timeval patience = { .tv_sec = 1 }; /* if it hangs */
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd, error;
 
@@ -20,6 +21,7 @@ check_daemon(const struct conf *conf, struct problems *p)
 		return; /* told already */
 	memcpy(sa.sun_path, conf->control_socket, strlen(conf->control_socket) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	error = connect(fd, (const struct sockaddr *)(const void *)&sa, sizeof(sa)) != 0 ? errno : 0;
 	if (fd >= 0)
 		(void)close(fd);

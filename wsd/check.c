@@ -40,6 +40,7 @@ static bool
 is_running(const struct conf *conf)
 {
 	static const char hello[] = "{\"op\":\"hello\"}\n";
+	const struct timeval patience = { .tv_sec = HELLO_MS / 1000 }; /* if it hangs */
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	char answer[1024];
 	struct pollfd fd = { .events = POLLIN };
@@ -51,6 +52,7 @@ is_running(const struct conf *conf)
 	fd.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd.fd < 0)
 		return false;
+	(void)setsockopt(fd.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd.fd, (const struct sockaddr *)(const void *)&sa, sizeof(sa)) == 0 &&
 		send(fd.fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0 && poll(&fd, 1, HELLO_MS) > 0)
 		n = recv(fd.fd, answer, sizeof(answer), 0);

@@ -327,7 +327,7 @@ op_clients(struct request *q)
 }
 
 /* Counting more descriptors than this would hold up deliveries. */
-#define FEW_CLIENTS 10000
+#define FEW_CLIENTS 2000
 
 static void
 op_metrics(struct request *q)
