@@ -13,8 +13,10 @@
 /* Far more than are given between two flushes of a disk. */
 #define JUMP "1000000"
 
-/* The lock file holds one line of this length at most. */
+/* The lock file holds one line for each history that was here, each in a place
+ * of this length: the one in use first, then the others, the newest first. */
 #define LINE_BYTES 64
+#define LINES 16
 
 void
 lineage_boot(char boot[LINEAGE_BOOT_BYTES])
@@ -98,16 +100,16 @@ jump_ahead(sqlite3 *db, const char *boot)
 		"UPDATE sqlite_sequence SET seq = seq + " JUMP " WHERE name = 'event'");
 }
 
-/* False if nothing, or nothing sensible, was remembered. */
+/* Line n; false if nothing, or nothing sensible, was remembered there. */
 static bool
-recall(int fd, char epoch[EVH_EPOCH_TEXT], uint64_t *head)
+recall(int fd, int n, char epoch[EVH_EPOCH_TEXT], uint64_t *head)
 {
 	char line[LINE_BYTES];
-	ssize_t n = pread(fd, line, sizeof(line) - 1, 0);
+	ssize_t got = pread(fd, line, sizeof(line) - 1, (off_t)n * LINE_BYTES);
 	char *blank, *end;
 	size_t len;
 
-	line[n > 0 ? n : 0] = '\0';
+	line[got > 0 ? got : 0] = '\0';
 	blank = strchr(line, ' ');
 	len = blank != NULL ? (size_t)(blank - line) : 0;
 	if (len == 0 || len >= EVH_EPOCH_TEXT)
@@ -118,36 +120,69 @@ recall(int fd, char epoch[EVH_EPOCH_TEXT], uint64_t *head)
 	return *end == '\n';
 }
 
+static void
+write_line(int fd, int n, const char *epoch, uint64_t head)
+{
+	char line[LINE_BYTES] = "";
+
+	(void)snprintf(line, sizeof(line), "%s %" PRIu64 "\n", epoch, head);
+	/* one that cannot be written is only older than it could be */
+	if (pwrite(fd, line, sizeof(line), (off_t)n * LINE_BYTES) != (ssize_t)sizeof(line))
+		log_debug("not_remembered", "head=%" PRIu64, head);
+}
+
+/* Another history comes into use: those that were move on by one. */
+static void
+make_place(int fd)
+{
+	char epoch[EVH_EPOCH_TEXT];
+	uint64_t head;
+
+	for (int n = LINES - 1; n > 0; n--)
+		if (recall(fd, n - 1, epoch, &head))
+			write_line(fd, n, epoch, head);
+}
+
+/* How far any history of this epoch is known to have come. */
+static uint64_t
+furthest(int fd, const char *epoch)
+{
+	char known[EVH_EPOCH_TEXT];
+	uint64_t head, most = 0;
+
+	for (int n = 0; n < LINES; n++)
+		if (recall(fd, n, known, &head) && strcmp(epoch, known) == 0 && head > most)
+			most = head;
+	return most;
+}
+
 enum evh_rc
 lineage_continue(sqlite3 *db, int fd, const char *boot)
 {
-	char epoch[EVH_EPOCH_TEXT], known[EVH_EPOCH_TEXT];
-	uint64_t head = 0, known_head;
+	char epoch[EVH_EPOCH_TEXT], last[EVH_EPOCH_TEXT];
+	uint64_t head = 0, known, unused;
 	enum evh_rc rc = jump_ahead(db, boot);
 
 	if (rc == EVH_OK)
 		rc = db_epoch(db, epoch);
 	if (rc == EVH_OK)
 		rc = read_head(db, &head);
-	if (rc != EVH_OK || !recall(fd, known, &known_head))
+	if (rc != EVH_OK || !recall(fd, 0, last, &unused))
 		return rc;
-	if (strcmp(epoch, known) != 0 || head >= known_head)
+	known = furthest(fd, epoch);
+	if (head < known || strcmp(epoch, last) != 0)
+		make_place(fd);
+	if (head >= known)
 		return EVH_OK;
 	log_warn("history_went_back",
 		"epoch=%s head=%" PRIu64 " known=%" PRIu64
 		" effect=\"new epoch: clients that resume are told unknown\"",
-		epoch, head, known_head);
+		epoch, head, known);
 	return db_exec(db, "UPDATE meta SET value = lower(hex(randomblob(4))) WHERE key = 'epoch'");
 }
 
 void
 lineage_remember(int fd, const char *epoch, uint64_t head)
 {
-	char line[LINE_BYTES];
-	int n = snprintf(line, sizeof(line), "%s %" PRIu64 "\n", epoch, head);
-
-	/* one that cannot be written is only older than it could be */
-	if (n <= 0 || (size_t)n >= sizeof(line) || pwrite(fd, line, (size_t)n, 0) != n ||
-		ftruncate(fd, n) != 0)
-		log_debug("not_remembered", "head=%" PRIu64, head);
+	write_line(fd, 0, epoch, head);
 }

@@ -10,9 +10,10 @@
  *   numbers jump ahead of all that can have been given: who resumes has what
  *   was lost, and gets everything since.
  *
- *   A backup that was put in place.  The newest event of this daemon is
- *   written into its lock file; when the database knows less, the epoch
- *   changes, and who resumes is told "unknown" and reloads. */
+ *   A backup that was put in place.  The newest event of this daemon, and of
+ *   the histories that were here before, is written into its lock file; when
+ *   the database knows less, the epoch changes, and who resumes is told
+ *   "unknown" and reloads. */
 
 #ifndef EVH_WSD_LINEAGE_H
 #define EVH_WSD_LINEAGE_H
