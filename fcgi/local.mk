@@ -7,6 +7,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/check.c %D%/check.h \
 	%D%/clients.c \
 	%D%/context.c %D%/context.h \
+	%D%/counts.c %D%/counts.h \
 	%D%/daemon_link.c %D%/daemon_link.h \
 	%D%/daemons.c %D%/daemons.h \
 	%D%/endpoints.h \

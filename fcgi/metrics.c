@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "fcgi/auth_gate.h"
+#include "fcgi/counts.h"
 #include "fcgi/daemons.h"
 #include "fcgi/endpoints.h"
 #include "fcgi/merge.h"
@@ -49,7 +50,7 @@ static void
 ask_all(struct context *ctx, const struct daemons *list, struct merge *all)
 {
 	int64_t deadline = clock_mono_us() + ALL_US;
-	struct buf up = BUF_INIT;
+	struct buf up = BUF_INIT, own = BUF_INIT;
 
 	buf_puts(&up, UP_HELP);
 	for (size_t i = 0; i < list->count; i++) {
@@ -68,10 +69,14 @@ ask_all(struct context *ctx, const struct daemons *list, struct merge *all)
 		json_object_put(answer);
 		add_up(&up, list->items[i].name, rc == EVH_OK);
 	}
-	if (!up.failed)
+	counts_write(&own);
+	if (!up.failed && !own.failed) {
 		merge_add(all, up.data, up.len);
-	all->failed = all->failed || up.failed;
+		merge_add(all, own.data, own.len);
+	}
+	all->failed = all->failed || up.failed || own.failed;
 	buf_free(&up);
+	buf_free(&own);
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "fcgi/auth_gate.h"
+#include "fcgi/counts.h"
 #include "fcgi/endpoints.h"
 #include "fcgi/routes.h"
 
@@ -58,6 +59,8 @@ service_handle(struct context *ctx, struct request *request, struct response *re
 	}
 	if (response->status == 0)
 		response_error(response, &call.error);
+	counts_add(route != NULL ? route->name : "unknown", response->status,
+		response->status >= 400 ? call.error.error : NULL);
 	log_debug("request", "method=%s endpoint=%s status=%d remote_addr=%s user_id=%s",
 		request->method, route != NULL ? route->name : "-", response->status,
 		request->remote_addr, call.who.user_id);

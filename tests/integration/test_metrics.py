@@ -135,6 +135,27 @@ def test_figures(watched):
         ws.close()
 
 
+def test_http_requests(watched):
+    hub = watched
+    who = hub.credential()
+
+    def post(endpoint, body, headers):
+        return clients.fcgi_request(hub.fcgi_socket, "POST", f"{API}/{endpoint}",
+                                    {"Content-Type": "application/json", **headers}, body).status
+    assert post("events", '{"event_type":"pdfm"}', who.headers) == 201
+    assert post("events", '{"event_type":"nosuch"}', who.headers) == 400
+    assert post("events", "{}", {}) == 401
+    assert post("nosuch", "{}", who.headers) == 404
+    figures(hub)
+    now = figures(hub)
+    name, process = "evhub_http_requests_total", str(hub.fcgi.pid)
+    assert one(now, name, process=process, endpoint="events", code="201", reason="") == 1
+    assert one(now, name, endpoint="events", code="400") == 1
+    assert one(now, name, endpoint="events", code="401") == 1
+    assert one(now, name, endpoint="unknown", code="404", reason="unknown_endpoint") == 1
+    assert one(now, name, endpoint="metrics", code="200") == 1
+
+
 def test_who_may_scrape(make_hub):
     hub = make_hub(fcgi=True, metrics_users=["prometheus"])
 
