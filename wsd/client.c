@@ -112,6 +112,10 @@ user_attach(struct clients *all, struct client *c, const char *user_id)
 			return false;
 		memcpy(u->user_id, user_id, len + 1);
 		HASH_ADD_KEYPTR(hh, all->users, u->user_id, len, u);
+		if (!hash_added(u)) {
+			free(u);
+			return false;
+		}
 	}
 	if (u->count == u->size) {
 		uint32_t size = u->size == 0 ? 1 : u->size * 2;
@@ -163,6 +167,10 @@ address_attach(struct clients *all, struct client *c, const char *text)
 			return false;
 		memcpy(a->text, text, len + 1);
 		HASH_ADD_KEYPTR(hh, all->addresses, a->text, len, a);
+		if (!hash_added(a)) {
+			free(a);
+			return false;
+		}
 	}
 	a->count++;
 	c->address = a;

@@ -9,12 +9,12 @@
 
 #include "common/ids.h"
 #include "common/rc.h"
+#include "wsd/hash.h"
 #include "wsd/wheel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 struct group;
 

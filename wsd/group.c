@@ -42,8 +42,12 @@ add_type(struct grouping *g, const char *name)
 		return NULL;
 	memcpy(t->name, name, strlen(name) + 1);
 	t->number = g->type_count;
-	g->types[g->type_count++] = t;
 	HASH_ADD_STR(g->by_name, name, t);
+	if (!hash_added(t)) {
+		free(t);
+		return NULL;
+	}
+	g->types[g->type_count++] = t;
 	return t;
 }
 
@@ -151,6 +155,10 @@ make(struct grouping *g, const uint64_t *bits, uint32_t words)
 		}
 	}
 	HASH_ADD_KEYPTR(hh, g->groups, group->bits, words * sizeof(*bits), group);
+	if (!hash_added(group)) {
+		destroy(g, group, done);
+		return NULL;
+	}
 	return group;
 }
 

@@ -10,11 +10,11 @@
 
 #include "common/event_types.h"
 #include "common/rc.h"
+#include "wsd/hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 struct client;
 struct group;

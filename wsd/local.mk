@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/group.c %D%/group.h \
 	%D%/handshake.c %D%/handshake.h \
 	%D%/histogram.c %D%/histogram.h \
+	%D%/hash.h \
 	%D%/history.c %D%/history.h \
 	%D%/hub_gauges.c \
 	%D%/identify.c %D%/identify.h \

@@ -3,6 +3,7 @@
 #include "common/conf.h"
 #include "common/db.h"
 #include "common/ticket.h"
+#include "wsd/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #define BY_HASH                                                                               \
 	"SELECT user_id, username, credential_id, scopes, event_types, credential_expires_at" \
@@ -123,6 +123,11 @@ take(struct tickets *t, const char *hash)
 	}
 	memcpy(c->hash, hash, sizeof(c->hash));
 	HASH_ADD_STR(t->claims, hash, c);
+	if (!hash_added(c)) {
+		(void)lock_byte(t, hash, F_UNLCK);
+		free(c);
+		return EVH_NOMEM;
+	}
 	return EVH_OK;
 }
 

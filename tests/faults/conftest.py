@@ -26,17 +26,20 @@ globals().update({k: v for k, v in vars(_module).items() if not k.startswith("__
 
 def pytest_configure(config):
     _module.pytest_configure(config)
+    config.addinivalue_line("markers", "soak: takes as long as it is told")
     config.addinivalue_line("markers", "shim: needs LD_PRELOAD, which the sanitizers do not like")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests with a preloaded library are left out of a sanitizer build."""
-    if os.environ.get("EVHUB_SANITIZERS", "no") == "no":
-        return
-    left_out = [i for i in items if i.get_closest_marker("shim")]
+    """Tests with a preloaded library are left out of a sanitizer build, and
+    the soak unless it is asked for."""
+    import test_soak
+    without = [] if os.environ.get("EVHUB_SANITIZERS", "no") == "no" else ["shim"]
+    without += [] if test_soak.SECONDS else ["soak"]
+    left_out = [i for i in items if any(i.get_closest_marker(m) for m in without)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [i for i in items if not i.get_closest_marker("shim")]
+        items[:] = [i for i in items if i not in left_out]
 
 
 @pytest.fixture

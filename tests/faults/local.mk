@@ -7,7 +7,9 @@ EXTRA_DIST += \
 	%D%/conftest.py \
 	%D%/followers.py \
 	%D%/ledger.py \
+	%D%/netspace.py \
 	%D%/pytest.ini \
+	%D%/rough_proxy.py \
 	%D%/shim_clock.c \
 	%D%/shim_disk.c \
 	%D%/shims.py \
@@ -17,8 +19,10 @@ EXTRA_DIST += \
 	%D%/test_database.py \
 	%D%/test_kill.py \
 	%D%/test_ledger.py \
+	%D%/test_network.py \
 	%D%/test_powercut.py \
 	%D%/test_resources.py \
+	%D%/test_soak.py \
 	%D%/world.py
 
 FAULTS = quick

@@ -46,7 +46,10 @@ def answering(follower):
 
     def on_frame(op, payload):
         if op == 9 and follower.sock is not None:
-            follower.sock.send(bytes([0x8a, 0x80 | len(payload)]) + b"\0\0\0\0" + payload)
+            try:
+                follower.sock.send(bytes([0x8a, 0x80 | len(payload)]) + b"\0\0\0\0" + payload)
+            except OSError:
+                pass  # it will be seen when it is read
         plain(op, payload)
     return on_frame
 

@@ -68,6 +68,7 @@ TESTS += $(UNIT_TESTS)
 WSD_TESTS = \
 	%D%/test_hub \
 	%D%/test_metrics \
+	%D%/test_nomem \
 	%D%/test_subprotocols \
 	%D%/test_wsd_parts
 WSD_UNIT_LIBS = wsd/libevhub-wsd.a $(UNIT_LIBS) $(LWS_LIBS) $(UV_LIBS) -lev
@@ -81,5 +82,7 @@ TESTS += $(WSD_TESTS)
 %C%_test_metrics_LDADD = fcgi/libevhub-fcgi.a $(WSD_UNIT_LIBS)
 %C%_test_subprotocols_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_subprotocols_LDADD = $(WSD_UNIT_LIBS)
+%C%_test_nomem_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_nomem_LDADD = fcgi/libevhub-fcgi.a $(WSD_UNIT_LIBS)
 %C%_test_wsd_parts_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_wsd_parts_LDADD = $(WSD_UNIT_LIBS)

@@ -1,0 +1,88 @@
+"""A soak: load for a long time, and memory, descriptors and files that stay
+what they are.  Not in the quick run:
+
+    make check-faults FAULTS=full PYTEST_FLAGS='-k soak'          half an hour
+    FAULTS_SOAK_SECONDS=60 make check-faults PYTEST_FLAGS='-k soak'
+"""
+
+import os
+import threading
+import time
+
+import pytest
+
+import procs
+from sizes import size
+
+SECONDS = size("soak_seconds", 0, 1800)
+RATE = size("soak_rate", 300, 300)          # events a second by each of three publishers
+FOLLOWERS = size("soak_followers", 60, 60)
+KEPT = 2000                                 # events of each type
+
+
+def measures(process):
+    with open(f"/proc/{process.pid}/status") as f:
+        rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+    return {"rss": rss, "fds": len(os.listdir(f"/proc/{process.pid}/fd"))}
+
+
+def processor_seconds(process):
+    with open(f"/proc/{process.pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def sizes_of(path):
+    return {end or "db": os.path.getsize(path + end) // 1024 for end in ("", "-wal")}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SECONDS * 2 + 300)
+def test_soak(make_world, figure):
+    """The first quarter is for warming up; from then on nothing may grow."""
+    world = make_world(followers_count=FOLLOWERS, rate=RATE, cuts=(2, 30), log_memory="2M", retain_interval="1s")
+    hub = world.hub
+    hub.sql(f"UPDATE event_type SET retain_count = {KEPT}")
+    for f in world.followers:
+        f.frames = Last()       # a soak is not for the ledger of each frame: only the last ones are kept
+    world.start()
+    begin, samples, pace = time.monotonic(), [], threading.Event()
+    step = max(1.0, SECONDS / 60)
+    busy = processor_seconds(hub.wsd.process)
+    while (elapsed := time.monotonic() - begin) < SECONDS:
+        pace.wait(min(step, SECONDS - elapsed))
+        assert not world.failures, world.failures
+        wsd, fcgi = measures(hub.wsd.process), measures(hub.fcgi)
+        samples.append({"s": int(time.monotonic() - begin), "wsd_rss": wsd["rss"], "wsd_fds": wsd["fds"],
+                        "fcgi_rss": fcgi["rss"], "fcgi_fds": fcgi["fds"], **sizes_of(hub.database)})
+    busy = processor_seconds(hub.wsd.process) - busy
+    frames = sum(f.frames.count for f in world.followers)
+    world.settle()
+    for s in samples[::max(1, len(samples) // 12)]:
+        figure("soak: " + ", ".join(f"{k} {v}" for k, v in s.items()))
+    figure(f"soak: {SECONDS} s, {len(world.ledger.acknowledged())} events acknowledged, {frames} frames,"
+           f" {sum(f.connects for f in world.followers)} connections, evhub-wsd used {busy / SECONDS * 100:.0f} %"
+           " of a core")
+    assert not any(f.not_resumed for f in world.followers)
+    quarter = len(samples) // 4
+    warm, last = samples[quarter:2 * quarter], samples[-quarter:]
+    for name, slack in (("wsd_rss", 1.1), ("fcgi_rss", 1.1), ("db", 1.25)):
+        before, after = max(s[name] for s in warm), max(s[name] for s in last)
+        assert after <= before * slack + 512, f"{name} grew from {before} to {after} KiB"
+    for name in ("wsd_fds", "fcgi_fds"):
+        before, after = max(s[name] for s in warm), max(s[name] for s in last)
+        assert after <= before + 8, f"{name} grew from {before} to {after}"
+    assert max(s["-wal"] for s in samples) < 64 * 1024, "the WAL is not checkpointed"
+    procs.wait_for(lambda: hub.value("SELECT count(*) FROM client") == 0, "clients stay behind")
+
+
+class Last(list):
+    """A list that keeps the last hundred, and counts."""
+
+    count = 0
+
+    def append(self, frame):
+        self.count += 1
+        super().append(frame)
+        if len(self) > 200:
+            del self[:100]
