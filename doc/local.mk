@@ -1,1 +1,1 @@
-dist_doc_DATA += %D%/openapi.yaml %D%/asyncapi.yaml
+dist_doc_DATA += %D%/openapi.yaml %D%/asyncapi.yaml %D%/promises.md

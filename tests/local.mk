@@ -1,5 +1,5 @@
-TESTS += %D%/check-includes
-EXTRA_DIST += %D%/check-includes
+TESTS += %D%/check-includes %D%/check-promises
+EXTRA_DIST += %D%/check-includes %D%/check-promises
 
 # The units of etc/systemd/: tools/check runs these.
 EXTRA_DIST += %D%/boot-units %D%/check-units %D%/probe-units.py
@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	%D%/integration/test_metrics.py \
 	%D%/integration/test_origins.py \
 	%D%/integration/test_permissions.py \
+	%D%/integration/test_promises.py \
 	%D%/integration/test_publish.py \
 	%D%/integration/test_readme.py \
 	%D%/integration/rawws.py \

@@ -61,7 +61,7 @@ def without(n):
     (GOOD[:8] + [frame("x-6", "ta", "a6")], "epoch x instead of e"),
     (GOOD[:5] + [welcome("e-3.3", ["ta"], False, "c2", 2)] + GOOD[6:], "was not granted"),
     (GOOD[:5] + [told("subscribed", "e-2.9", ["ta", "tb"])] + GOOD[7:], "behind the position"),
-], ids=str)
+], ids=[f"fault{n}" for n in range(12)])
 def test_bad_frames(frames, word):
     assert any(word in f for f in faults_of(frames)), faults_of(frames)
 
