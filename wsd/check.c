@@ -100,7 +100,7 @@ check_files(const struct conf *conf, struct problems *p)
 	struct tls_pair *pair = NULL;
 	char why[CONF_WHY_BYTES] = "";
 
-	if (exposure_check(conf, why) != EVH_OK) {
+	if (exposure_check(conf, p, why) != EVH_OK) {
 		problems_add(p, "%s", why);
 		problems_hint(p, "the database is for its owner and group alone");
 	}

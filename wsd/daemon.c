@@ -609,7 +609,7 @@ start(struct daemon *d, char *why)
 	}
 	rc = verifier_new(&d->verifier, d->conf, why); /* before anything is made */
 	if (rc == EVH_OK)
-		rc = exposure_check(d->conf, why);
+		rc = exposure_check(d->conf, NULL, why);
 	if (rc == EVH_OK)
 		rc = store_start(&d->store, d->conf, why); /* creates the database */
 	if (rc == EVH_OK)

@@ -10,16 +10,21 @@
 #include <unistd.h>
 
 static void
-warn(const char *path, mode_t mode, const char *effect)
+warn(struct problems *notes, const char *path, mode_t mode, const char *effect)
 {
 	char octal[8];
 
 	(void)snprintf(octal, sizeof(octal), "%04o", (unsigned)mode & 07777);
-	log_warn("database_exposed", "path=%s mode=%s effect=\"%s\"", path, octal, effect);
+	if (notes == NULL) {
+		log_warn("database_exposed", "path=%s mode=%s effect=\"%s\"", path, octal, effect);
+		return;
+	}
+	problems_note(notes, "database: %s: %s has mode %s", effect, path, octal);
+	problems_hint(notes, "chmod o= %s", path);
 }
 
 static enum evh_rc
-check_directory(const char *database, char why[CONF_WHY_BYTES])
+check_directory(const char *database, struct problems *notes, char why[CONF_WHY_BYTES])
 {
 	char *copy = strdup(database);
 	const char *directory = copy != NULL ? dirname(copy) : NULL;
@@ -34,7 +39,8 @@ check_directory(const char *database, char why[CONF_WHY_BYTES])
 				directory, (unsigned)st.st_mode & 07777);
 			rc = EVH_DENIED;
 		} else {
-			warn(directory, st.st_mode, "everybody may put files beside the database");
+			warn(notes, directory, st.st_mode,
+				"everybody may put files beside the database");
 		}
 	}
 	free(copy);
@@ -42,7 +48,7 @@ check_directory(const char *database, char why[CONF_WHY_BYTES])
 }
 
 static enum evh_rc
-check_file(const char *database, char why[CONF_WHY_BYTES])
+check_file(const char *database, struct problems *notes, char why[CONF_WHY_BYTES])
 {
 	struct stat st;
 
@@ -55,17 +61,29 @@ check_file(const char *database, char why[CONF_WHY_BYTES])
 		return EVH_DENIED;
 	}
 	if ((st.st_mode & S_IROTH) != 0)
-		warn(database, st.st_mode, "everybody may read events and the hashes of secrets");
+		warn(notes, database, st.st_mode, "everybody may read events and the hashes of secrets");
 	return EVH_OK;
 }
 
-enum evh_rc
-exposure_check(const struct conf *conf, char why[CONF_WHY_BYTES])
+static void
+warn_of_root(struct problems *notes)
 {
-	enum evh_rc rc = check_directory(conf->database, why);
+	static const char effect[] = "a fault in the daemon is one of the whole machine";
+
+	if (notes == NULL) {
+		log_warn("runs_as_root", "effect=\"%s\"", effect);
+		return;
+	}
+	problems_note(notes, "runs_as_root: %s", effect);
+	problems_hint(notes, "start it as a user of its own, and let that user run -t too");
+}
+
+enum evh_rc
+exposure_check(const struct conf *conf, struct problems *notes, char why[CONF_WHY_BYTES])
+{
+	enum evh_rc rc = check_directory(conf->database, notes, why);
 
 	if (geteuid() == 0)
-		log_warn("runs_as_root", "effect=\"%s\"",
-			"a fault in the daemon is one of the whole machine");
-	return rc == EVH_OK ? check_file(conf->database, why) : rc;
+		warn_of_root(notes);
+	return rc == EVH_OK ? check_file(conf->database, notes, why) : rc;
 }
