@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "wsd/close_code.h"
 #include "wsd/frame.h"
+#include "wsd/gate.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
 #include "wsd/rehandshake.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,8 +29,9 @@
  * together from pieces. */
 #define RX_BYTES 192
 
-/* The values of all headers that we look at, together. */
+/* The head of a request, and how long it may take to come. */
 #define HEADERS_MAX (16 * 1024)
+#define HANDSHAKE_MS 10000
 #define TOO_LONG "the request header is longer than 16 KiB"
 
 /* Seconds a peer has to take our close frame and answer it. */
@@ -54,6 +55,7 @@ struct move {
 struct server {
 	struct loop *loop;
 	struct lws_vhost *vhost;
+	struct gate *gate;
 	struct server_handlers handlers;
 	struct loop_fd **listeners;
 	struct listening **listening;
@@ -181,6 +183,15 @@ list_has(const char *list, const char *word)
 	return false;
 }
 
+/* Sixteen bytes in base64. */
+static bool
+is_key(const char *key)
+{
+	return strlen(key) == 24 &&
+		strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == 22 &&
+		strcmp(key + 22, "==") == 0;
+}
+
 /* RFC 6455 section 4.2.1, as far as the library leaves it to us. */
 static const char *
 handshake_fault(struct server *s, struct lws *wsi)
@@ -192,7 +203,7 @@ handshake_fault(struct server *s, struct lws *wsi)
 		return "the Connection header is longer than 126 bytes";
 	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
 		return "the Connection header does not have the word Upgrade";
-	if (key == NULL || strlen(key) != 24)
+	if (key == NULL || !is_key(key))
 		return "Sec-WebSocket-Key is missing or is not 16 bytes in base64";
 	if (version == NULL || strcmp(version, "13") != 0)
 		return "Sec-WebSocket-Version must be 13";
@@ -418,32 +429,23 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 	return accepted ? 0 : -1;
 }
 
-/* The library hangs up without a word on a header longer than it holds, so
- * what has come by now is looked at first: true if it was refused here. */
-static bool
-refuse_long_header(int fd)
+/* Refuses a connection that the library has not seen, and closes it. */
+static void
+refuse_at_gate(void *arg, int fd, const char *peer, const struct api_error *e)
 {
-	static char head[HEADERS_MAX + 4096];
-	struct api_error e = API_ERROR_INIT;
+	char scratch[4096];
 	struct buf out = BUF_INIT;
-	int there = 0;
-	ssize_t n;
 
-	if (ioctl(fd, FIONREAD, &there) == 0 && there <= HEADERS_MAX)
-		return false;
-	n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-	if (n <= HEADERS_MAX || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
-		return false;
+	(void)arg;
 	/* closing with something unread would take the answer away again */
-	for (int i = 0; i < 32 && n > 0; i++)
-		n = recv(fd, head, sizeof(head), MSG_DONTWAIT);
-	api_error_fail(&e, 431, "header_too_large", "header", TOO_LONG);
-	write_refusal(&out, &e);
+	for (int i = 0; i < 64 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0; i++)
+		;
+	write_refusal(&out, e);
 	if (!out.failed)
 		(void)send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	buf_free(&out);
-	api_error_free(&e);
-	return true;
+	(void)close(fd);
+	log_info("refused", "status=%d remote_addr=%s path= reason=\"%s\"", e->code, peer, e->message);
 }
 
 /* Messages */
@@ -686,8 +688,9 @@ static const struct lws_protocols ws_protocols[] = {
 /* Accepting */
 
 static void
-adopt(struct server *s, int fd, const char *peer)
+adopt(void *arg, int fd, const char *peer)
 {
+	struct server *s = arg;
 	struct server_conn *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t how;
 
@@ -789,12 +792,8 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0 && refuse_long_header(fd)) {
-			log_info("refused", "status=431 remote_addr=%s path= reason=\"%s\"", peer,
-				TOO_LONG);
-			(void)close(fd);
-		} else if (fd >= 0) {
-			adopt(l->server, fd, peer);
+		if (fd >= 0) {
+			gate_take(l->server->gate, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			refuse_for_lack(l->server, l->fd);
 			return;
@@ -828,6 +827,19 @@ listen_on(struct server *s, const char *address, char *why)
 	}
 	s->listening[s->listener_count++] = l;
 	return EVH_OK;
+}
+
+static enum evh_rc
+make_gate(struct server *s)
+{
+	const struct gate_setup setup = { .loop = s->loop,
+		.max_header = HEADERS_MAX,
+		.timeout_ms = HANDSHAKE_MS,
+		.let_in = adopt,
+		.refuse = refuse_at_gate,
+		.arg = s };
+
+	return gate_new(&s->gate, &setup);
 }
 
 static enum evh_rc
@@ -865,6 +877,8 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	s->listeners = calloc(conf->listen.count, sizeof(struct loop_fd *));
 	s->listening = calloc(conf->listen.count, sizeof(struct listening *));
 	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : make_vhost(s);
+	if (rc == EVH_OK)
+		rc = make_gate(s);
 	for (size_t i = 0; rc == EVH_OK && i < conf->listen.count; i++)
 		rc = listen_on(s, conf->listen.items[i], why);
 	if (rc != EVH_OK) {
@@ -886,6 +900,7 @@ void
 server_stop_listening(struct server *s)
 {
 	s->stopped = true;
+	gate_free(&s->gate);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		loop_unwatch(&s->listeners[i]);
 		free(s->listening[i]);
