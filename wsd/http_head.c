@@ -107,7 +107,8 @@ check_query(struct head *h, const char *p, size_t len)
 	size_t parts = 1, step;
 
 	for (size_t i = 0; i < len; i += step) {
-		if (uri_char(p + i, len - i, &step) < 0 && strchr("\"<>\\^`{|}", p[i]) == NULL)
+		if (uri_char(p + i, len - i, &step) < 0 &&
+			(p[i] == '\0' || strchr("\"<>\\^`{|}", p[i]) == NULL))
 			return bad(h, 400, "malformed_query", "query",
 				"the query has a character, or an escape, that it may not have");
 		parts += p[i] == '&' || p[i] == ';';

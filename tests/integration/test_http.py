@@ -113,6 +113,8 @@ CASES = [
     *[(f"query event_types={q}", query(f"event_types={q}"), 400) for q in (
         "pdfm%00", "pdfm%0A", "pdfm%0D%0AX-Api-Key:x", "%00pdfm", "%zz", "%", "%7", "pdfm#x", "pdfm%23x", "pdfm?x", "%c0%af", "%e0%80%80",
         "%ed%a0%80", "%ff", "pdf\xe9", "pdfm%7f", "%u0070dfm")],
+    ("a NUL in the query", query("event_types=\0pdfm"), 400),
+    ("a control character in the query", query("event_types=\x01pdfm"), 400),
     ("40 parts", query("&".join(["a=1"] * 40)), 400),
     ("4000 parts", query("&".join(["a=1"] * 4000)), 400),
 
