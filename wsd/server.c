@@ -579,7 +579,7 @@ on_given_up(struct server_conn *conn)
 	if (lws_get_close_length(conn->wsi) == 0 && recv(conn->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		return; /* the library has nothing against the peer, who has hung up */
 	if (conn->server->stopped)
-		write_close(conn, CLOSE_GOING_AWAY, "the daemon ends");
+		write_close(conn, CLOSE_RESTART, "the server restarts; reconnect and resume");
 	else
 		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
 	conn->closing = true;

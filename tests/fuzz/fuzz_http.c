@@ -44,8 +44,8 @@ has(const char *bytes, size_t len, const char *what)
 static void
 check_good(const char *bytes, size_t len)
 {
-	const char *end = memmem(bytes, len, "\r\n\r\n", 4);
-	size_t head, line;
+	const char *end = memmem(bytes, len, "\r\n\r\n", 4), *query;
+	size_t head, line, path;
 
 	FUZZ_CHECK(end != NULL);
 	head = (size_t)(end - bytes) + 4;
@@ -58,7 +58,10 @@ check_good(const char *bytes, size_t len)
 	}
 	FUZZ_CHECK(!has(bytes, head, "\r\n ") && !has(bytes, head, "\r\n\t"));
 	FUZZ_CHECK(line > 9 && memcmp(bytes + line - 9, " HTTP/1.1", 9) == 0);
-	FUZZ_CHECK(!has(bytes, line, "/../") && !has(bytes, line, "%00") && !has(bytes, line, "#"));
+	query = memchr(bytes, '?', line);
+	path = query != NULL ? (size_t)(query - bytes) : line;
+	FUZZ_CHECK(!has(bytes, path, "/../") && !has(bytes, path, "//") && !has(bytes, path, ";"));
+	FUZZ_CHECK(!has(bytes, line, "%00") && !has(bytes, line, "#"));
 	FUZZ_CHECK(strcasestr(bytes, "host:") != NULL);
 }
 
