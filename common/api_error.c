@@ -136,6 +136,8 @@ api_status_text(int code)
 		return "Conflict";
 	case 413:
 		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
 	case 415:
 		return "Unsupported Media Type";
 	case 429:
@@ -144,6 +146,8 @@ api_status_text(int code)
 		return "Request Header Fields Too Large";
 	case 500:
 		return "Internal Server Error";
+	case 505:
+		return "HTTP Version Not Supported";
 	case 503:
 		return "Service Unavailable";
 	default:

@@ -16,18 +16,19 @@ request_init(struct request *r, char *const *env, struct request_input input)
 	const struct {
 		const char *name;
 		const char **value;
+		const char *header; /* that must not be there twice */
 	} variables[] = {
-		{ "REQUEST_METHOD", &r->method },
-		{ "REQUEST_URI", &r->uri },
-		{ "DOCUMENT_URI", &r->document_uri },
-		{ "SCRIPT_NAME", &r->script_name },
-		{ "PATH_INFO", &r->path_info },
-		{ "HTTP_AUTHORIZATION", &r->authorization },
-		{ "REDIRECT_HTTP_AUTHORIZATION", &redirected },
-		{ "HTTP_X_API_KEY", &r->api_key },
-		{ "CONTENT_TYPE", &r->content_type },
-		{ "CONTENT_LENGTH", &r->content_length },
-		{ "REMOTE_ADDR", &r->remote_addr },
+		{ "REQUEST_METHOD", &r->method, NULL },
+		{ "REQUEST_URI", &r->uri, NULL },
+		{ "DOCUMENT_URI", &r->document_uri, NULL },
+		{ "SCRIPT_NAME", &r->script_name, NULL },
+		{ "PATH_INFO", &r->path_info, NULL },
+		{ "HTTP_AUTHORIZATION", &r->authorization, "authorization" },
+		{ "REDIRECT_HTTP_AUTHORIZATION", &redirected, NULL },
+		{ "HTTP_X_API_KEY", &r->api_key, "x-api-key" },
+		{ "CONTENT_TYPE", &r->content_type, NULL },
+		{ "CONTENT_LENGTH", &r->content_length, NULL },
+		{ "REMOTE_ADDR", &r->remote_addr, NULL },
 	};
 	const size_t count = sizeof(variables) / sizeof(variables[0]);
 
@@ -39,8 +40,14 @@ request_init(struct request *r, char *const *env, struct request_input input)
 		size_t len = strcspn(*env, "=");
 
 		for (size_t i = 0; (*env)[len] == '=' && i < count; i++)
-			if (strncmp(*env, variables[i].name, len) == 0 && variables[i].name[len] == '\0')
+			if (strncmp(*env, variables[i].name, len) == 0 &&
+				variables[i].name[len] == '\0') {
+				/* nginx tells each of two equal headers, and who shows two
+				 * secrets may have sent one of them through a filter */
+				if (variables[i].header != NULL && **variables[i].value != '\0')
+					r->repeated = variables[i].header;
 				*variables[i].value = *env + len + 1;
+			}
 	}
 	/* Apache hands the header to a CGI program only through a rewrite rule,
 	 * which renames it */

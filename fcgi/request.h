@@ -30,6 +30,7 @@ struct request {
 	const char *authorization, *api_key;
 	const char *content_type, *content_length;
 	const char *remote_addr;
+	const char *repeated; /* the name of a credential's header that is there twice, or NULL */
 	struct request_input input;
 	struct buf body;
 };

@@ -68,6 +68,9 @@ service_handle(struct context *ctx, struct request *request, struct response *re
 		response->allow = route->method;
 		api_error_fail(&call.error, 405, "method_not_allowed", "method", "%s takes %s only",
 			route->name, route->method);
+	} else if (request->repeated != NULL) {
+		api_error_fail(&call.error, 400, "repeated_header", request->repeated,
+			"the header %s is there twice", request->repeated);
 	} else if (admit(ctx, route, &call)) {
 		route->handler(ctx, &call);
 	}

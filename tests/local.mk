@@ -32,6 +32,8 @@ EXTRA_DIST += \
 	%D%/integration/test_endpoints.py \
 	%D%/integration/test_examples.py \
 	%D%/integration/test_jwt.py \
+	%D%/integration/test_http.py \
+	%D%/integration/test_http_fronts.py \
 	%D%/integration/test_lifecycle.py \
 	%D%/integration/test_man_pages.py \
 	%D%/integration/test_logs.py \

@@ -25,7 +25,6 @@
 
 /* RFC 6455 section 7.4.1, and the registry of close codes at IANA. */
 #define CLOSE_NORMAL 1000
-#define CLOSE_GOING_AWAY 1001
 #define CLOSE_PROTOCOL 1002
 #define CLOSE_UNSUPPORTED 1003
 #define CLOSE_NOT_UTF8 1007

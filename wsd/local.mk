@@ -18,12 +18,14 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/exposure.c %D%/exposure.h \
 	%D%/feed.c %D%/feed.h \
 	%D%/frame.c %D%/frame.h \
+	%D%/gate.c %D%/gate.h \
 	%D%/gauges.c %D%/gauges.h \
 	%D%/group.c %D%/group.h \
 	%D%/handshake.c %D%/handshake.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/hash.h \
 	%D%/history.c %D%/history.h \
+	%D%/http_head.c %D%/http_head.h \
 	%D%/hub_gauges.c \
 	%D%/identify.c %D%/identify.h \
 	%D%/inbound.c %D%/inbound.h \

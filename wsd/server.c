@@ -4,6 +4,7 @@
 #include "common/refusal.h"
 #include "wsd/close_code.h"
 #include "wsd/frame.h"
+#include "wsd/gate.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
 #include "wsd/rehandshake.h"
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +60,7 @@ struct server {
 	struct lws_vhost *vhost;
 	struct lws_vhost *tls_vhost; /* NULL without TLS */
 	void *ssl_ctx;		     /* the library's, of tls_vhost */
+	struct gate *gate;
 	struct server_handlers handlers;
 	struct loop_fd **listeners;
 	struct listening **listening;
@@ -189,6 +190,15 @@ list_has(const char *list, const char *word)
 	return false;
 }
 
+/* Sixteen bytes in base64. */
+static bool
+is_key(const char *key)
+{
+	return strlen(key) == 24 &&
+		strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == 22 &&
+		strcmp(key + 22, "==") == 0;
+}
+
 /* RFC 6455 section 4.2.1, as far as the library leaves it to us. */
 static const char *
 handshake_fault(struct server *s, struct lws *wsi)
@@ -200,7 +210,7 @@ handshake_fault(struct server *s, struct lws *wsi)
 		return "the Connection header is longer than 126 bytes";
 	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
 		return "the Connection header does not have the word Upgrade";
-	if (key == NULL || strlen(key) != 24)
+	if (key == NULL || !is_key(key))
 		return "Sec-WebSocket-Key is missing or is not 16 bytes in base64";
 	if (version == NULL || strcmp(version, "13") != 0)
 		return "Sec-WebSocket-Version must be 13";
@@ -426,34 +436,24 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 	return accepted ? 0 : -1;
 }
 
-/* The library hangs up without a word on a header longer than it holds, so
- * what has come by now is looked at first: true if it was refused here. */
-static bool
-refuse_long_header(const struct server *s, int fd, const char *peer)
+/* Refuses a connection that the library has not seen, and closes it. */
+static void
+refuse_at_gate(void *arg, int fd, const char *peer, const struct api_error *e)
 {
-	static char head[LOOP_HEADER_BYTES];
 	struct refusal refusal = { .remote_addr = peer };
-	struct api_error e = API_ERROR_INIT;
+	char scratch[4096];
 	struct buf out = BUF_INIT;
-	int there = 0;
-	ssize_t n;
 
-	if (ioctl(fd, FIONREAD, &there) == 0 && there <= (int)s->max_header)
-		return false;
-	n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-	if (n <= (ssize_t)s->max_header || memmem(head, (size_t)n, "\r\n\r\n", 4) != NULL)
-		return false;
+	(void)arg;
 	/* closing with something unread would take the answer away again */
-	for (int i = 0; i < 32 && n > 0; i++)
-		n = recv(fd, head, sizeof(head), MSG_DONTWAIT);
-	api_error_fail(&e, 431, "header_too_large", "header", TOO_LONG);
-	write_refusal(&out, &e);
+	for (int i = 0; i < 64 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0; i++)
+		;
+	write_refusal(&out, e);
 	if (!out.failed)
 		(void)send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	buf_free(&out);
-	refusal_log(&refusal, &e);
-	api_error_free(&e);
-	return true;
+	(void)close(fd);
+	refusal_log(&refusal, e);
 }
 
 /* Messages */
@@ -587,7 +587,7 @@ on_given_up(struct server_conn *conn)
 	if (lws_get_close_length(conn->wsi) == 0 && recv(conn->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		return; /* the library has nothing against the peer, who has hung up */
 	if (conn->server->stopped)
-		write_close(conn, CLOSE_GOING_AWAY, "the daemon ends");
+		write_close(conn, CLOSE_RESTART, "the server restarts; reconnect and resume");
 	else
 		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
 	conn->closing = true;
@@ -729,6 +729,12 @@ adopt(struct server *s, bool tls, int fd, const char *peer)
 	(void)lws_adopt_descriptor_vhost_via_info(&how);
 }
 
+static void
+adopt_plain(void *arg, int fd, const char *peer)
+{
+	adopt(arg, false, fd, peer);
+}
+
 /* Gives a connection to the library once more, with the request that it can
  * take in place of the one that it could not. */
 static void
@@ -809,10 +815,10 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0 && !l->tls && refuse_long_header(l->server, fd, peer)) {
-			(void)close(fd);
+		if (fd >= 0 && l->tls) {
+			adopt(l->server, true, fd, peer);
 		} else if (fd >= 0) {
-			adopt(l->server, l->tls, fd, peer);
+			gate_take(l->server->gate, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			refuse_for_lack(l->server, l);
 			return;
@@ -852,6 +858,19 @@ listen_on(struct server *s, const char *address, char *why)
 /* Keepalive is ours: the library would keep a sorted list with an entry for
  * every connection. */
 static const lws_retry_bo_t no_keepalive = { .secs_since_valid_ping = 0 };
+
+static enum evh_rc
+make_gate(struct server *s, const struct conf *conf)
+{
+	const struct gate_setup setup = { .loop = s->loop,
+		.max_header = s->max_header,
+		.timeout_ms = conf->handshake_timeout,
+		.let_in = adopt_plain,
+		.refuse = refuse_at_gate,
+		.arg = s };
+
+	return gate_new(&s->gate, &setup);
+}
 
 static enum evh_rc
 make_vhost(struct server *s)
@@ -943,6 +962,8 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : make_vhost(s);
 	if (rc == EVH_OK && tls_wanted(conf))
 		rc = make_tls_vhost(s, conf, why);
+	if (rc == EVH_OK)
+		rc = make_gate(s, conf);
 	for (size_t i = 0; rc == EVH_OK && i < conf->listen.count; i++)
 		rc = listen_on(s, conf->listen.items[i], why);
 	if (rc != EVH_OK) {
@@ -964,6 +985,7 @@ void
 server_stop_listening(struct server *s)
 {
 	s->stopped = true;
+	gate_free(&s->gate);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		loop_unwatch(&s->listeners[i]);
 		free(s->listening[i]);

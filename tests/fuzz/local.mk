@@ -3,7 +3,7 @@
 # "make check"; with --enable-fuzzers "make check-fuzz FUZZ_SECONDS=60" makes
 # up new inputs.
 FUZZ_COMMON = json names conf jwt
-FUZZ_WSD = address control frame handshake inbound
+FUZZ_WSD = address control frame handshake http inbound
 FUZZ_FCGI = endpoints request
 FUZZ_NAMES = $(FUZZ_COMMON) $(FUZZ_WSD) $(FUZZ_FCGI)
 FUZZ_SECONDS = 60
@@ -20,6 +20,7 @@ FUZZ_REPLAYS = \
 	%D%/replay_endpoints \
 	%D%/replay_frame \
 	%D%/replay_handshake \
+	%D%/replay_http \
 	%D%/replay_inbound \
 	%D%/replay_json \
 	%D%/replay_jwt \
@@ -40,6 +41,8 @@ TESTS += $(FUZZ_REPLAYS)
 %C%_replay_frame_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_handshake_SOURCES = %D%/fuzz_handshake.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_handshake_LDADD = $(FUZZ_WSD_LIBS)
+%C%_replay_http_SOURCES = %D%/fuzz_http.c %D%/replay.c $(FUZZ_SUPPORT)
+%C%_replay_http_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_inbound_SOURCES = %D%/fuzz_inbound.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_inbound_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_json_SOURCES = %D%/fuzz_json.c %D%/replay.c $(FUZZ_SUPPORT)
@@ -83,6 +86,7 @@ FUZZ_DICTIONARIES = \
 	%D%/conf.dict \
 	%D%/control.dict \
 	%D%/handshake.dict \
+	%D%/http.dict \
 	%D%/json.dict \
 	%D%/jwt.dict \
 	%D%/request.dict

@@ -61,8 +61,13 @@ class Ws:
         options.setdefault("open_timeout", PATIENCE)
         options.setdefault("close_timeout", 5)
         self.welcome = None
+        headers = dict(headers or {})
+        if "Host" in headers:  # the library would add its own, and two are refused
+            parts = urllib.parse.urlsplit(url)
+            options.update(host=parts.hostname, port=parts.port)
+            url = parts._replace(netloc=headers.pop("Host")).geturl()
         try:
-            self.ws = _loop.run(self._connect(url, headers or {}, options))
+            self.ws = _loop.run(self._connect(url, headers, options))
         except websockets.exceptions.InvalidStatusCode as e:
             raise Refused(e.status_code, e.headers) from None
 

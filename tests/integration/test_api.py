@@ -7,10 +7,12 @@ other test that meets what is not described.
 """
 
 import glob
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 
 import jsonschema
 import pytest
@@ -18,7 +20,9 @@ import pytest
 import api_docs
 import clients
 import procs
+import rawws
 from clients import API, UPGRADE, Raw, Response, Ws, subscribe_path
+from rawws import Peer, frame
 
 JSON = {"Content-Type": "application/json"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -154,6 +158,18 @@ def other_method(front):
     return clients.http_request(front.ws_address, "POST", API + "/subscribe", of(front.hub).headers)
 
 
+def raw_request(hub, text):
+    """The answer to bytes that no HTTP client sends."""
+    host, port = hub.wsd.listen.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), procs.PATIENCE) as sock:
+        sock.sendall(text.encode())
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        response = clients.Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    api_docs.check_response("GET", API + "/subscribe", response)
+    return response
+
+
 def too_long(front):
     return front.refusal(of(front.hub), headers={"Cookie": "c=" + "x" * 17000})
 
@@ -237,9 +253,12 @@ RESPONSES = {
     ("subscribe", 401): lambda direct: direct.refusal(),
     ("subscribe", 403): lambda direct: direct.refusal(of(direct.hub), headers={"Origin": "https://elsewhere.example"}),
     ("subscribe", 405): other_method,
+    ("subscribe", 408): lambda direct: raw_request(direct.hub, f"GET {API}/subscribe HTTP/1.1\r\n"),
     ("subscribe", 409): second_of_a_user,
+    ("subscribe", 414): lambda direct: direct.refusal(of(direct.hub), path=subscribe_path("x" * 17000)),
     ("subscribe", 431): too_long,
     ("subscribe", 503): third,
+    ("subscribe", 505): lambda direct: raw_request(direct.hub, f"GET {API}/subscribe HTTP/2.0\r\n\r\n"),
     **membership_cases("unsubscribe", "unsubscribe", "health"),
     **membership_cases("addSubscriptions", "subscriptions", "pdfm"),
     ("publish", 200): once_again,
@@ -378,10 +397,20 @@ def close_binary(direct):
     return ws.closed()
 
 
+def close_raw(direct, op, data):
+    with Peer(direct.hub, of(direct.hub)) as peer:
+        peer.send(frame(op, data))
+        op, data = peer.rest()[-1]
+        assert op == rawws.CLOSE
+        return int.from_bytes(data[:2], "big"), data[2:].decode()
+
+
+def close_bad_frame(direct):
+    return close_raw(direct, 3, b"")
+
+
 def close_bad_text(direct):
-    with Raw(direct) as raw:
-        raw.frame(1, b"\xff")
-        return raw.close_code(), ""
+    return close_raw(direct, rawws.TEXT, b"\xff")
 
 
 def close_operator(direct):
@@ -416,7 +445,7 @@ def close_expired(make_hub):
         return raw.close_frame()
 
 
-CLOSES = {1003: close_binary, 1007: close_bad_text, 1008: close_operator, 1009: close_long, 1012: close_drain,
+CLOSES = {1002: close_bad_frame, 1003: close_binary, 1007: close_bad_text, 1008: close_operator, 1009: close_long, 1012: close_drain,
           1013: close_expired}
 
 

@@ -50,6 +50,24 @@ uri(const char *value)
 }
 
 static void
+test_repeated_credentials(void **state)
+{
+	char key[] = "HTTP_X_API_KEY=a", other_key[] = "HTTP_X_API_KEY=b",
+	     token[] = "HTTP_AUTHORIZATION=Bearer c", type[] = "CONTENT_TYPE=x";
+	char *once[] = { key, token, type, type, NULL }, *keys[] = { key, token, other_key, NULL },
+	     *tokens[] = { token, token, NULL };
+	struct request r;
+
+	(void)state;
+	request_init(&r, once, (struct request_input){ 0 });
+	assert_null(r.repeated);
+	request_init(&r, keys, (struct request_input){ 0 });
+	assert_string_equal(r.repeated, "x-api-key");
+	request_init(&r, tokens, (struct request_input){ 0 });
+	assert_string_equal(r.repeated, "authorization");
+}
+
+static void
 test_uri(void **state)
 {
 	char long_uri[1024];
@@ -208,6 +226,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_repeated_credentials),
 		cmocka_unit_test(test_uri),
 		cmocka_unit_test(test_other_paths),
 		cmocka_unit_test(test_headers),

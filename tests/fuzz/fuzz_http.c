@@ -1,0 +1,95 @@
+/* The head of a request, before the library sees it: what is whole is whole,
+ * the answer does not depend on how the bytes arrive, and what is let through
+ * has none of the shapes that others read in another way. */
+
+#include "tests/fuzz/fuzz.h"
+#include "wsd/http_head.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_MAX 2048
+
+static enum http_head
+check(const char *bytes, size_t len, int *code)
+{
+	struct api_error e = API_ERROR_INIT;
+	struct buf body = BUF_INIT;
+	char *exact = malloc(len > 0 ? len : 1);
+	enum http_head state;
+
+	FUZZ_CHECK(exact != NULL);
+	memcpy(exact, bytes, len);
+	state = http_head_check(exact, len, HEAD_MAX, &e);
+	FUZZ_CHECK((state == HTTP_HEAD_BAD) == (e.code != 0));
+	*code = e.code;
+	if (e.code != 0) {
+		FUZZ_CHECK(e.code == 400 || e.code == 405 || e.code == 414 || e.code == 431 ||
+			e.code == 505);
+		api_error_json(&e, &body);
+		fuzz_check_json(body.data, body.len);
+		buf_free(&body);
+	}
+	api_error_free(&e);
+	free(exact);
+	return state;
+}
+
+static bool
+has(const char *bytes, size_t len, const char *what)
+{
+	return memmem(bytes, len, what, strlen(what)) != NULL;
+}
+
+static void
+check_good(const char *bytes, size_t len)
+{
+	const char *end = memmem(bytes, len, "\r\n\r\n", 4), *query;
+	size_t head, line, path;
+
+	FUZZ_CHECK(end != NULL);
+	head = (size_t)(end - bytes) + 4;
+	line = (size_t)((const char *)memchr(bytes, '\r', head) - bytes);
+	FUZZ_CHECK(head <= HEAD_MAX);
+	for (size_t i = 0; i < head; i++) {
+		FUZZ_CHECK(bytes[i] != '\0' && bytes[i] != 0x7f);
+		FUZZ_CHECK(bytes[i] != '\n' || bytes[i - 1] == '\r');
+		FUZZ_CHECK(bytes[i] != '\r' || bytes[i + 1] == '\n');
+	}
+	FUZZ_CHECK(!has(bytes, head, "\r\n ") && !has(bytes, head, "\r\n\t"));
+	FUZZ_CHECK(line > 9 && memcmp(bytes + line - 9, " HTTP/1.1", 9) == 0);
+	query = memchr(bytes, '?', line);
+	path = query != NULL ? (size_t)(query - bytes) : line;
+	FUZZ_CHECK(!has(bytes, path, "/../") && !has(bytes, path, "//") && !has(bytes, path, ";"));
+	FUZZ_CHECK(!has(bytes, line, "%00") && !has(bytes, line, "#"));
+	FUZZ_CHECK(strcasestr(bytes, "host:") != NULL);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { (const char *)data, size };
+	size_t len, step;
+	char *text = fuzz_rest(&in, &len), *terminated;
+	int code, part_code;
+	enum http_head whole = check(text, len, &code);
+
+	if (whole == HTTP_HEAD_GOOD) {
+		terminated = calloc(1, len + 1); /* strcasestr wants its end */
+		FUZZ_CHECK(terminated != NULL);
+		memcpy(terminated, text, len);
+		check_good(terminated, len);
+		free(terminated);
+	}
+	step = len / 24 + 1;
+	for (size_t n = 0; n < len; n += step) {
+		enum http_head part = check(text, n, &part_code);
+
+		if (part == HTTP_HEAD_BAD) /* it has been refused, and would be */
+			FUZZ_CHECK(whole == HTTP_HEAD_BAD);
+		if (part == HTTP_HEAD_GOOD)
+			FUZZ_CHECK(whole == HTTP_HEAD_GOOD);
+	}
+	free(text);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* http_head.h - the head of an HTTP request, held to RFC 9112 with nothing
+ * forgiven, before the library sees it.
+ *
+ * The library takes much for a request that is none, or is another one for the
+ * web server in front of us: a line that ends in a bare LF, a NUL in a header,
+ * a second X-Api-Key, a body behind a GET, "/x/../subscribe".  What passes here
+ * means the same to everybody.  What the request asks for is judged later.
+ * Pure. */
+
+#ifndef EVH_WSD_HTTP_HEAD_H
+#define EVH_WSD_HTTP_HEAD_H
+
+#include "common/api_error.h"
+
+#include <stddef.h>
+
+/* How many parts the query may have. */
+#define HTTP_HEAD_ARGS_MAX 32
+
+enum http_head {
+	HTTP_HEAD_PART, /* there is more to come, and nothing is wrong so far */
+	HTTP_HEAD_GOOD, /* it is whole */
+	HTTP_HEAD_BAD,	/* e says what is wrong */
+};
+
+/* Looks at the first len bytes of a connection; a head, with its empty line,
+ * has at most max. */
+enum http_head http_head_check(const char *bytes, size_t len, size_t max, struct api_error *e);
+
+#endif
