@@ -9,6 +9,7 @@
 
 #include "common/conf.h"
 #include "common/db.h"
+#include "common/problems.h"
 #include "fcgi/service.h"
 #include "fcgi/writer.h"
 #include "tests/unit/unit.h"
@@ -165,13 +166,14 @@ run_all(const struct scenario *s, const char *dir)
 static bool
 read_conf(const char *dir)
 {
-	char why[CONF_WHY_BYTES] = "";
+	struct problems problems = PROBLEMS_INIT;
 	struct conf conf;
 	enum evh_rc rc = conf_init(&conf);
 
 	(void)dir;
 	if (rc == EVH_OK)
-		rc = conf_check(&conf, why);
+		rc = conf_check(&conf, &problems);
+	problems_free(&problems);
 	conf_free(&conf);
 	return rc == EVH_OK;
 }
