@@ -29,7 +29,8 @@ def small_disk():
     """A file system of 3 MiB, and what can be done to it."""
     as_root()
     path = procs.new_directory()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0777", "tmpfs", path], check=True)
+    owner = procs.RUN_AS.pw_uid if procs.RUN_AS else os.geteuid()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=3m,mode=0755,uid={owner}", "tmpfs", path], check=True)
     yield path
     subprocess.run(["umount", "-l", path], check=True)
 

@@ -92,6 +92,7 @@ def test_nobody_writes_into_the_log(make_hub):
                 assert "curl" in str(e)  # the library closed without a word
     for name in ("User-Agent", "X-Forwarded-For", "Origin", "Authorization", "X-Api-Key", "Sec-WebSocket-Protocol"):
         assert refusal(hub.wsd.listen, headers={name: FORGED + "\x1b[2J\tx"}).status >= 400
+        assert refusal(hub.wsd.listen, headers={name: FORGED}).status >= 400
     for uri in (f"{API}/{escaped}", f"{API}/{FORGED}", FORGED_LINE):
         for params in ({}, {"REMOTE_ADDR": FORGED}, {"REMOTE_ADDR": "6.6.6.6" + FORGED_LINE},
                        {"REQUEST_METHOD": FORGED_LINE}, {"HTTP_X_API_KEY": "0123456789abcdefgh"}):
