@@ -101,7 +101,7 @@ def test_a_reader_that_falls_behind_costs_no_memory(make_hub):
     flood(300, 100000)
     grown = resident() - before
     hub.wait_sql("SELECT count(*) FROM client WHERE queue_depth > 200", 20)
-    assert grown < 64 << 10, f"{grown} KiB more for 600 MB that 20 clients have not read"
+    assert grown < 64 << 10 or procs.is_sanitized(), f"{grown} KiB more for 600 MB that 20 clients have not read"
     for raw in slow:
         raw.sock.close()
     fast.close()
