@@ -123,6 +123,8 @@ writer_run(struct writer *w, bool (*work)(void *, struct context *), void *arg, 
 
 	(void)pthread_mutex_lock(&w->mutex);
 	*w->tail = &job;
+	/* it has left the list when it is done, and stays here until then */
+	/* cppcheck-suppress autoVariables */
 	w->tail = &job.next;
 	while (!job.done) {
 		if (w->busy)
