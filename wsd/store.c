@@ -19,6 +19,13 @@
 #define BATCH_WEIGHT 2000
 #define WEIGHT_OF_ROWS 16
 
+/* … of which events, which go first, may take so much. */
+#define BATCH_EVENTS 1500
+
+/* How many clients are told in one turn of the loop that they have joined, each
+ * of whom may be owed a hundred events. */
+#define TELL_MAX 64
+
 /* After a failed transaction, how long to wait before the next, ms. */
 #define RETRY_MS 200
 
@@ -34,11 +41,12 @@ struct store {
 	int fd;		      /* eventfd: something has completed */
 	struct queue pending; /* submitted, not yet handed to the thread */
 	size_t outstanding;   /* submitted and not told */
+	struct queue told;    /* completed, the next to be told */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wake;
-	struct queue waiting, completed;
-	int64_t waiting_since; /* monotonic µs, 0: nothing waits */
+	struct queue events, waiting, completed; /* events wait in a queue of their own */
+	int64_t waiting_since;			 /* monotonic µs, 0: nothing waits */
 	enum evh_rc health;
 	struct store_figures figures;
 	bool stopping;
@@ -127,18 +135,51 @@ queue_append(struct queue *to, struct queue *from)
 	queue_init(from);
 }
 
-/* Moves what one transaction takes; returns how many that are. */
+/* Moves what one transaction takes; returns how many that are.  Events do not
+ * wait behind thousands of clients that come back at once. */
 static size_t
-queue_take(struct queue *to, struct queue *from)
+take_batch(struct store *s, struct queue *to)
 {
 	size_t count = 0;
+	int weight = 0;
 
-	for (int weight = 0; from->head != NULL && weight < BATCH_WEIGHT;) {
-		weight += from->head->kind == STORE_PUBLISH ? 1 : WEIGHT_OF_ROWS;
-		queue_push(to, queue_pop(from));
-		count++;
-	}
+	for (; s->events.head != NULL && weight < BATCH_EVENTS; weight++, count++)
+		queue_push(to, queue_pop(&s->events));
+	for (; s->waiting.head != NULL && weight < BATCH_WEIGHT; weight += WEIGHT_OF_ROWS, count++)
+		queue_push(to, queue_pop(&s->waiting));
 	return count;
+}
+
+/* Moves everything to the ends of the two queues that it belongs to. */
+static void
+sort(struct queue *from, struct queue *events, struct queue *others)
+{
+	while (from->head != NULL) {
+		struct store_op *op = queue_pop(from);
+
+		queue_push(op->kind == STORE_PUBLISH ? events : others, op);
+	}
+}
+
+/* The batch is to be tried again, before all that has come since. */
+static void
+put_back(struct store *s, struct queue *batch)
+{
+	struct queue events, others;
+
+	queue_init(&events);
+	queue_init(&others);
+	sort(batch, &events, &others);
+	queue_append(&events, &s->events);
+	queue_append(&s->events, &events);
+	queue_append(&others, &s->waiting);
+	queue_append(&s->waiting, &others);
+}
+
+static bool
+has_work(const struct store *s)
+{
+	return s->events.head != NULL || s->waiting.head != NULL;
 }
 
 /* Another writer has the lock: ask again soon, whoever it is. */
@@ -242,9 +283,9 @@ count_batch(struct store *s, size_t operations, int64_t took, enum evh_rc rc)
 static bool
 wait_for_work(struct store *s)
 {
-	while (s->waiting.head == NULL && !s->stopping)
+	while (!has_work(s) && !s->stopping)
 		(void)pthread_cond_wait(&s->wake, &s->lock);
-	if (s->stopping && (s->waiting.head == NULL || clock_mono_us() > s->stop_at))
+	if (s->stopping && (!has_work(s) || clock_mono_us() > s->stop_at))
 		return false;
 	return true;
 }
@@ -274,7 +315,7 @@ writer(void *arg)
 		int64_t begun;
 		enum evh_rc rc;
 
-		taken = queue_take(&batch, &s->waiting);
+		taken = take_batch(s, &batch);
 		(void)pthread_mutex_unlock(&s->lock);
 		begun = clock_mono_us();
 		rc = run_batch(s, &batch);
@@ -285,16 +326,14 @@ writer(void *arg)
 		if (rc == EVH_OK) {
 			queue_append(&s->completed, &batch);
 		} else if (transient(rc)) {
-			/* put it back at the front and try again */
-			queue_append(&batch, &s->waiting);
-			queue_append(&s->waiting, &batch);
+			put_back(s, &batch);
 		} else {
 			fail_batch(s, &batch, rc);
 		}
 		if (s->completed.head != NULL)
 			signal_completions(s);
 		if (rc == EVH_OK)
-			s->waiting_since = s->waiting.head != NULL ? clock_mono_us() : 0;
+			s->waiting_since = has_work(s) ? clock_mono_us() : 0;
 		else if (!transient(rc))
 			nap(s, RETRY_MS);
 	}
@@ -334,6 +373,8 @@ destroy(struct store *s)
 	if (s->fd >= 0)
 		(void)close(s->fd);
 	queue_free(&s->pending);
+	queue_free(&s->told);
+	queue_free(&s->events);
 	queue_free(&s->waiting);
 	queue_free(&s->completed);
 	(void)pthread_cond_destroy(&s->wake);
@@ -357,6 +398,8 @@ store_start(struct store **out, const struct conf *conf, char *why)
 	if (s == NULL)
 		return EVH_NOMEM;
 	queue_init(&s->pending);
+	queue_init(&s->told);
+	queue_init(&s->events);
 	queue_init(&s->waiting);
 	queue_init(&s->completed);
 	(void)pthread_mutex_init(&s->lock, NULL);
@@ -403,31 +446,48 @@ store_kick(struct store *s)
 	(void)pthread_mutex_lock(&s->lock);
 	if (s->waiting_since == 0)
 		s->waiting_since = clock_mono_us();
-	queue_append(&s->waiting, &s->pending);
+	sort(&s->pending, &s->events, &s->waiting);
 	(void)pthread_cond_signal(&s->wake);
 	(void)pthread_mutex_unlock(&s->lock);
+}
+
+static void
+tell(struct store *s, struct store_op *op)
+{
+	s->outstanding--;
+	if (op->done != NULL)
+		op->done(op->arg, op);
+	else
+		store_op_free(op);
+}
+
+/* Tells of all events, and of at most so many of the rest. */
+static void
+tell_some(struct store *s, size_t max)
+{
+	struct queue done;
+	struct queue events;
+	uint64_t count;
+
+	(void)!read(s->fd, &count, sizeof(count));
+	queue_init(&done);
+	queue_init(&events);
+	(void)pthread_mutex_lock(&s->lock);
+	queue_append(&done, &s->completed);
+	(void)pthread_mutex_unlock(&s->lock);
+	sort(&done, &events, &s->told);
+	while (events.head != NULL)
+		tell(s, queue_pop(&events));
+	for (size_t i = 0; s->told.head != NULL && i < max; i++)
+		tell(s, queue_pop(&s->told));
+	if (s->told.head != NULL)
+		signal_completions(s); /* in the next turn */
 }
 
 void
 store_completions(struct store *s)
 {
-	struct queue done;
-	uint64_t count;
-
-	(void)!read(s->fd, &count, sizeof(count));
-	queue_init(&done);
-	(void)pthread_mutex_lock(&s->lock);
-	queue_append(&done, &s->completed);
-	(void)pthread_mutex_unlock(&s->lock);
-	while (done.head != NULL) {
-		struct store_op *op = queue_pop(&done);
-
-		s->outstanding--;
-		if (op->done != NULL)
-			op->done(op->arg, op);
-		else
-			store_op_free(op);
-	}
+	tell_some(s, TELL_MAX);
 }
 
 int64_t
@@ -481,7 +541,7 @@ store_stop(struct store **store, int grace_ms)
 	(void)pthread_cond_signal(&s->wake);
 	(void)pthread_mutex_unlock(&s->lock);
 	(void)pthread_join(s->thread, NULL);
-	store_completions(s);
+	tell_some(s, SIZE_MAX);
 	destroy(s);
 	*store = NULL;
 }

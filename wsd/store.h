@@ -3,7 +3,8 @@
  * All writes of the daemon go through one thread, which commits whatever has
  * gathered as one transaction (group commit): the service loop never waits
  * for a disk.  An operation is submitted, carried out, and comes back with
- * its result in store_completions, in the order of submission.
+ * its result in store_completions; events in the order of their submission, and
+ * the rest in that of theirs.
  *
  * The writer's connection fires no triggers, so the daemon does not hear its
  * own echo; what the triggers would check is checked here. */
@@ -98,7 +99,8 @@ void store_submit(struct store *store, struct store_op *op);
 /* Hands what has been submitted to the thread. */
 void store_kick(struct store *store);
 
-/* Calls done for every operation that has completed. */
+/* Calls done for operations that have completed: every event, and a bounded
+ * number of the rest; the others follow when store_fd is readable again. */
 void store_completions(struct store *store);
 
 /* For how long the oldest operation has been waiting, µs; 0 if none is. */
