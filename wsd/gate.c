@@ -219,7 +219,9 @@ gate_new(struct gate **out, const struct gate_setup *setup)
 	g->timer = loop_timer_new(setup->loop, on_timer, g);
 	if (g->epoll >= 0)
 		g->watched = loop_watch(setup->loop, g->epoll, on_readable, NULL, g);
-	if (g->watched == NULL && g->epoll >= 0)
+	if (g->watched != NULL)
+		loop_brings_work(g->watched);
+	else if (g->epoll >= 0)
 		(void)close(g->epoll);
 	if (g->head == NULL || g->timer == NULL || g->watched == NULL) {
 		gate_free(&g);

@@ -32,7 +32,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/instance.c %D%/instance.h \
 	%D%/lineage.c %D%/lineage.h \
 	%D%/listener.c %D%/listener.h \
-	%D%/loop.c %D%/loop.h \
+	%D%/loop.c %D%/loop.h %D%/loop_fd.c %D%/loop_fd.h \
 	%D%/metrics.c %D%/metrics.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/narrow.c %D%/narrow.h \

@@ -1,34 +1,36 @@
 #include "wsd/loop.h"
 
+#include "common/clock.h"
 #include "common/log.h"
+#include "wsd/loop_fd.h"
 
 #include <ev.h>
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
+/* How long connections are served before what else is ready has a turn, µs.
+ * A turn of the library's loop takes whatever is ready, however much. */
+#define BREATH_US 2000
+
 /* With libuv and libev the loop is ours and lent to the library, whose own
  * would not return from lws_service. */
 struct loop {
 	struct lws_context *context;
-	struct lws_vhost *vhost; /* of the watched descriptors */
+	struct loop_fds *fds;
 	enum conf_event_loop kind;
 	uv_loop_t uv;
 	uv_prepare_t uv_prepare;
 	struct ev_loop *ev;
 	ev_prepare ev_prepare;
 	bool stopping;
+	bool in_timer;
+	int64_t turn_began; /* when the first connection was served; 0: none was yet */
 	void (*before_sleep)(void *arg);
 	void *before_sleep_arg;
-};
-
-struct loop_fd {
-	struct lws *wsi;
-	void (*readable)(void *arg);
-	void (*writable)(void *arg);
-	void *arg;
 };
 
 struct loop_timer {
@@ -39,39 +41,20 @@ struct loop_timer {
 };
 
 static int
-on_fd(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+on_fds(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-	struct loop_fd *w = lws_get_opaque_user_data(wsi);
+	struct loop *l = lws_get_opaque_user_data(wsi);
 
 	(void)user;
 	(void)in;
 	(void)len;
-	switch (reason) {
-	case LWS_CALLBACK_RAW_RX_FILE:
-		if (w == NULL)
-			return -1;
-		w->readable(w->arg);
-		return 0;
-	case LWS_CALLBACK_RAW_WRITEABLE_FILE:
-		if (w == NULL)
-			return -1;
-		if (w->writable != NULL)
-			w->writable(w->arg);
-		return 0;
-	case LWS_CALLBACK_RAW_CLOSE_FILE:
-		lws_set_opaque_user_data(wsi, NULL);
-		if (w != NULL) { /* the other side is gone: reading says so */
-			w->wsi = NULL;
-			w->readable(w->arg);
-		}
-		return 0;
-	default:
-		return 0;
-	}
+	if (reason == LWS_CALLBACK_RAW_RX_FILE && l != NULL)
+		loop_fds_dispatch(l->fds, true);
+	return 0;
 }
 
 static const struct lws_protocols fd_protocols[] = {
-	{ "evhub-fd", on_fd, 0, 0, 0, NULL, 0 },
+	{ "evhub-fd", on_fds, 0, 0, 0, NULL, 0 },
 	{ NULL, NULL, 0, 0, 0, NULL, 0 },
 };
 
@@ -88,6 +71,7 @@ on_library_log(int level, const char *line)
 static void
 turn_ends(struct loop *l)
 {
+	l->turn_began = 0;
 	if (l->before_sleep != NULL)
 		l->before_sleep(l->before_sleep_arg);
 }
@@ -201,10 +185,38 @@ create_best(struct loop *l, unsigned fds, int64_t handshake_ms)
 	return rc;
 }
 
+/* Gives the library the one descriptor that stands for all that are watched. */
+static bool
+watch_fds(struct loop *l)
+{
+	struct lws_context_creation_info info;
+	struct lws_vhost *vhost;
+	struct lws *wsi;
+	lws_sock_file_fd_type desc;
+
+	l->fds = loop_fds_new();
+	if (l->fds == NULL)
+		return false;
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.vhost_name = "evhub-fd";
+	info.protocols = fd_protocols;
+	vhost = lws_create_vhost(l->context, &info);
+	desc.filefd = vhost != NULL ? fcntl(loop_fds_epoll(l->fds), F_DUPFD_CLOEXEC, 3) : -1;
+	if (desc.filefd < 0)
+		return false;
+	/* on failure the library closes it */
+	wsi = lws_adopt_descriptor_vhost(
+		vhost, LWS_ADOPT_RAW_FILE_DESC, desc, fd_protocols[0].name, NULL);
+	if (wsi == NULL)
+		return false;
+	lws_set_opaque_user_data(wsi, l);
+	return true;
+}
+
 enum evh_rc
 loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t handshake_ms)
 {
-	struct lws_context_creation_info info;
 	struct loop *l = calloc(1, sizeof(*l));
 	enum evh_rc rc;
 
@@ -218,12 +230,7 @@ loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t han
 		free(l);
 		return rc;
 	}
-	memset(&info, 0, sizeof(info));
-	info.port = CONTEXT_PORT_NO_LISTEN;
-	info.vhost_name = "evhub-fd";
-	info.protocols = fd_protocols;
-	l->vhost = lws_create_vhost(l->context, &info);
-	if (l->vhost == NULL) {
+	if (!watch_fds(l)) {
 		loop_free(&l);
 		return EVH_NOMEM;
 	}
@@ -259,6 +266,7 @@ loop_free(struct loop **loop)
 		lws_context_destroy(l->context);
 	}
 	take_back(l);
+	loop_fds_free(&l->fds);
 	free(l);
 }
 
@@ -278,6 +286,22 @@ loop_before_sleep(struct loop *loop, void (*before_sleep)(void *), void *arg)
 {
 	loop->before_sleep = before_sleep;
 	loop->before_sleep_arg = arg;
+}
+
+void
+loop_breathe(struct loop *l)
+{
+	int64_t now;
+
+	if (l->before_sleep == NULL || l->in_timer || loop_fds_dispatching(l->fds))
+		return;
+	now = clock_mono_us();
+	if (l->turn_began == 0)
+		l->turn_began = now;
+	if (now - l->turn_began < BREATH_US)
+		return;
+	loop_fds_dispatch(l->fds, false);
+	turn_ends(l);
 }
 
 void
@@ -306,66 +330,18 @@ loop_context(struct loop *loop)
 struct loop_fd *
 loop_watch(struct loop *loop, int fd, void (*readable)(void *), void (*writable)(void *), void *arg)
 {
-	struct loop_fd *w = calloc(1, sizeof(*w));
-	lws_sock_file_fd_type desc;
-
-	if (w == NULL)
-		return NULL;
-	w->readable = readable;
-	w->writable = writable;
-	w->arg = arg;
-	desc.filefd = fd;
-	w->wsi = lws_adopt_descriptor_vhost(
-		loop->vhost, LWS_ADOPT_RAW_FILE_DESC, desc, fd_protocols[0].name, NULL);
-	if (w->wsi == NULL) {
-		free(w);
-		return NULL;
-	}
-	lws_set_opaque_user_data(w->wsi, w);
-	return w;
-}
-
-void
-loop_want_write(struct loop_fd *watched)
-{
-	if (watched->wsi != NULL)
-		(void)lws_callback_on_writable(watched->wsi);
-}
-
-bool
-loop_is_open(const struct loop_fd *watched)
-{
-	return watched->wsi != NULL;
-}
-
-void
-loop_pause(struct loop_fd *watched, bool paused)
-{
-	if (watched->wsi != NULL)
-		(void)lws_rx_flow_control(watched->wsi, paused ? 0 : 1);
-}
-
-void
-loop_unwatch(struct loop_fd **watched)
-{
-	struct loop_fd *w = *watched;
-
-	if (w == NULL)
-		return;
-	*watched = NULL;
-	if (w->wsi != NULL) {
-		lws_set_opaque_user_data(w->wsi, NULL);
-		lws_set_timeout(w->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-	}
-	free(w);
+	return loop_fds_add(loop->fds, fd, readable, writable, arg);
 }
 
 static void
 on_timer(lws_sorted_usec_list_t *sul)
 {
 	struct loop_timer *t = lws_container_of(sul, struct loop_timer, sul);
+	struct loop *l = t->loop;
 
-	t->fire(t->arg);
+	l->in_timer = true;
+	t->fire(t->arg); /* it may be free now */
+	l->in_timer = false;
 }
 
 struct loop_timer *

@@ -37,6 +37,11 @@ void loop_stop(struct loop *loop);
  * has been served and the loop is about to wait. */
 void loop_before_sleep(struct loop *loop, void (*before_sleep)(void *arg), void *arg);
 
+/* To be called behind each connection that was served: when that has taken long
+ * already, it serves the watched descriptors and ends a turn in between, so that
+ * whoever has many connections keeps nobody else waiting. */
+void loop_breathe(struct loop *loop);
+
 struct lws_context *loop_context(struct loop *loop);
 
 /* Watches fd, which loop_unwatch or loop_free will close.  readable is called
@@ -44,6 +49,9 @@ struct lws_context *loop_context(struct loop *loop);
  * once after each loop_want_write.  NULL when out of memory: fd is then still the caller's. */
 struct loop_fd *loop_watch(
 	struct loop *loop, int fd, void (*readable)(void *arg), void (*writable)(void *arg), void *arg);
+
+/* Says that this one brings connections: it is left out of loop_breathe. */
+void loop_brings_work(struct loop_fd *watched);
 void loop_want_write(struct loop_fd *watched);
 
 /* False once the descriptor is being closed from underneath, which readable is
@@ -53,7 +61,7 @@ bool loop_is_open(const struct loop_fd *watched);
 /* Stops or goes on calling readable. */
 void loop_pause(struct loop_fd *watched, bool paused);
 
-/* Calls nothing any more and closes the descriptor, a little later.  Safe
+/* Calls nothing any more and closes the descriptor.  Safe
  * inside its own callbacks. *watched becomes NULL. */
 void loop_unwatch(struct loop_fd **watched);
 

@@ -623,11 +623,10 @@ arrive(struct server *s, struct lws *wsi)
 }
 
 static int
-on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
+serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
 {
 	struct server_conn *conn = lws_get_opaque_user_data(wsi);
 
-	(void)unused;
 	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
 		struct server *s = lws_vhost_user(lws_get_vhost(wsi));
 
@@ -692,6 +691,21 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *
 	default:
 		return 0;
 	}
+}
+
+static int
+on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct server_conn *conn = lws_get_opaque_user_data(wsi);
+	struct server *s = conn != NULL ? conn->server : NULL;
+	int rc = serve(wsi, reason, user, in, len);
+
+	/* behind these the library has nothing half done with the connection */
+	if (s != NULL && rc == 0 &&
+		(reason == LWS_CALLBACK_ESTABLISHED || reason == LWS_CALLBACK_RECEIVE ||
+			reason == LWS_CALLBACK_SERVER_WRITEABLE || reason == LWS_CALLBACK_WSI_DESTROY))
+		loop_breathe(s->loop);
+	return rc;
 }
 
 static const struct lws_protocols ws_protocols[] = {
@@ -851,6 +865,7 @@ listen_on(struct server *s, const char *address, char *why)
 		free(l);
 		return EVH_NOMEM;
 	}
+	loop_brings_work(s->listeners[s->listener_count]);
 	s->listening[s->listener_count++] = l;
 	return EVH_OK;
 }

@@ -73,6 +73,7 @@ TESTS += $(UNIT_TESTS)
 # Of evhub-wsd.
 WSD_TESTS = \
 	%D%/test_hub \
+	%D%/test_loop_fd \
 	%D%/test_metrics \
 	%D%/test_nomem \
 	%D%/test_subprotocols \
@@ -86,6 +87,8 @@ TESTS += $(WSD_TESTS)
 %C%_test_hub_LDADD = $(WSD_UNIT_LIBS)
 %C%_test_metrics_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_metrics_LDADD = fcgi/libevhub-fcgi.a $(WSD_UNIT_LIBS)
+%C%_test_loop_fd_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_loop_fd_LDADD = $(WSD_UNIT_LIBS)
 %C%_test_subprotocols_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_subprotocols_LDADD = $(WSD_UNIT_LIBS)
 %C%_test_nomem_CFLAGS = $(UNIT_CFLAGS)
