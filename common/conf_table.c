@@ -50,7 +50,7 @@ const struct conf_option conf_table[] = {
 	STRING(name, "wsd"),
 	LIST(listen, "127.0.0.1:8090"),
 	STRING(fcgi_listen, "/run/evhub/fcgi.sock"),
-	NUMBER(fcgi_threads, "4", 1, 256),
+	NUMBER(fcgi_threads, "16", 1, 256),
 	STRING(base_path, "/api/v1/ws"),
 	WORD(event_loop, "auto", words_event_loop),
 	NUMBER(max_clients, "100000", 1, 10000000),

@@ -126,7 +126,7 @@ stall_timeout = 30
     ("max_clients = 7\nmax_clients = 7", "max_clients is set twice", "take one of them away"),
     # keys of the one and of the other program: both look at their values
     ("max_clients = none", "max_clients", "the default is 100000"),
-    ("fcgi_threads = none", "fcgi_threads", "the default is 4"),
+    ("fcgi_threads = none", "fcgi_threads", "the default is 16"),
 ])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_keys_are_never_ignored(make_hub, name, line, word, hint):

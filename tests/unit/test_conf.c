@@ -91,7 +91,7 @@ defaults(void **state)
 	assert_string_equal(c.name, "wsd");
 	expect_list(&c.listen, "127.0.0.1:8090");
 	assert_string_equal(c.fcgi_listen, "/run/evhub/fcgi.sock");
-	assert_int_equal(c.fcgi_threads, 4);
+	assert_int_equal(c.fcgi_threads, 16);
 	assert_string_equal(c.base_path, "/api/v1/ws");
 	assert_int_equal(c.event_loop, CONF_LOOP_AUTO);
 	assert_int_equal(c.max_clients, 100000);
