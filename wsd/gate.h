@@ -1,9 +1,14 @@
 /* gate.h - new connections, until the head of their request is there.
  *
- * The bytes are looked at where they wait, in the socket, and not taken: what
- * is let through is a socket from which the whole head can be read at once.
- * Whoever takes longer than the time for a handshake, byte by byte or not at
- * all, has cost a descriptor and a few bytes of memory, and is told 408.
+ * The bytes are looked at where they wait and not taken: in the socket, or,
+ * decrypted, in the record of TLS that they came in.  What is let through is a
+ * connection from which the head can be read at once.  Whoever takes longer than
+ * the time for a handshake, byte by byte or not at all, has cost a descriptor and
+ * little memory, and is told 408.
+ *
+ * With TLS a record can be looked at only when those before it have been read.
+ * So the head is passed on record by record, each when all up to its end has been
+ * found good; the copy of what was passed on is kept here meanwhile.
  * Owned by the service loop. */
 
 #ifndef EVH_WSD_GATE_H
@@ -12,19 +17,43 @@
 #include "common/api_error.h"
 #include "wsd/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct gate;
+struct gate_place; /* of one that waits */
+
+/* A connection.  Plain: fd is its, and secured NULL.  TLS: secured is what
+ * gate_take_secured was given, and fd is only watched. */
+struct gate_guest {
+	int fd;
+	const char *peer;
+	void *secured;
+};
+
+/* How connections with TLS are looked at. */
+struct gate_view {
+	/* Looks at what waits, without taking it.  False at the end of the
+	 * connection; *len is 0 when there is nothing yet. */
+	bool (*peek)(void *secured, char *to, size_t size, size_t *len);
+	/* Takes away what was looked at, up to len bytes. */
+	void (*skip)(void *secured, size_t len);
+	/* Passes all on that was looked at.  False if the connection is lost. */
+	bool (*pass)(void *secured);
+};
 
 struct gate_setup {
 	struct loop *loop;
 	size_t max_header;  /* bytes of a head */
 	int64_t timeout_ms; /* from the connection to the end of the head */
-	/* The head is good: fd is the callee's from now on. */
-	void (*let_in)(void *arg, int fd, const char *peer);
-	/* It is not, for what e says: the callee answers, and closes fd. */
-	void (*refuse)(void *arg, int fd, const char *peer, const struct api_error *e);
+	struct gate_view view;
+	/* The head is good: the guest is the callee's from now on. */
+	void (*let_in)(void *arg, const struct gate_guest *guest);
+	/* It is not, for what e says: the callee answers, and closes. */
+	void (*refuse)(void *arg, const struct gate_guest *guest, const struct api_error *e);
+	/* There is nobody to be answered: the callee closes. */
+	void (*dismiss)(void *arg, const struct gate_guest *guest);
 	void *arg;
 };
 
@@ -33,6 +62,14 @@ enum evh_rc gate_new(struct gate **out, const struct gate_setup *setup);
 
 /* Takes a connection over; it may be let in or refused at once. */
 void gate_take(struct gate *gate, int fd, const char *peer);
+
+/* The same for one whose TLS has been agreed on, and nothing happens before the
+ * next turn of the loop.  NULL when out of memory or descriptors.  What is
+ * returned ends with the call of let_in, refuse or dismiss, or by gate_drop. */
+struct gate_place *gate_take_secured(struct gate *gate, int fd, const char *peer, void *secured);
+
+/* Forgets one that is gone. */
+void gate_drop(struct gate *gate, struct gate_place *place);
 
 /* Closes those that wait.  Nothing may be taken any more. */
 void gate_close(struct gate *gate);

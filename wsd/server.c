@@ -71,6 +71,7 @@ struct server {
 	bool stopped; /* accepts no more: the end is near */
 	struct move *moves;
 	struct loop_timer *mover;
+	struct server_conn *serving;  /* while the library reads for it; NULL if it is gone */
 	struct server_conn *arriving; /* while it is being given to the library again */
 	int spare_fd;	    /* given up to refuse somebody when there are no descriptors left */
 	struct buf scratch; /* header values of the request being looked at */
@@ -84,6 +85,9 @@ struct server_conn {
 	bool moved;   /* its handshake was written anew */
 	bool leaving; /* … and this is what is left of it */
 	bool tls;
+	bool let_in; /* by the gate; TLS */
+	bool lost;   /* the library has closed it, and will say so later */
+	struct gate_place *at_gate;
 	struct server *server;
 	void *user;
 	char *peer; /* until the handshake is over; moved: behind its NUL, the subprotocols */
@@ -436,26 +440,6 @@ on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
 	return accepted ? 0 : -1;
 }
 
-/* Refuses a connection that the library has not seen, and closes it. */
-static void
-refuse_at_gate(void *arg, int fd, const char *peer, const struct api_error *e)
-{
-	struct refusal refusal = { .remote_addr = peer };
-	char scratch[4096];
-	struct buf out = BUF_INIT;
-
-	(void)arg;
-	/* closing with something unread would take the answer away again */
-	for (int i = 0; i < 64 && recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0; i++)
-		;
-	write_refusal(&out, e);
-	if (!out.failed)
-		(void)send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	buf_free(&out);
-	(void)close(fd);
-	refusal_log(&refusal, e);
-}
-
 /* Messages */
 
 static void
@@ -517,6 +501,15 @@ on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t 
 	free(whole);
 }
 
+/* From a safe place, without a word. */
+static void
+kill_soon(struct server_conn *conn)
+{
+	conn->closing = true;
+	if (!conn->lost)
+		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+}
+
 /* Writes all, past the library's framing, but through its buffer.  A raw write
  * does not change the bytes. */
 static void
@@ -552,12 +545,12 @@ write_close(struct server_conn *conn, uint16_t code, const char *reason)
 /* What has come and is not going to be read: closing a socket with unread
  * bytes resets the connection, and the peer may lose our close frame. */
 static void
-discard_input(const struct server_conn *conn)
+discard_input(int fd)
 {
 	char scratch[4096];
 
 	for (int i = 0; i < 64; i++)
-		if (recv(conn->fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
+		if (recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
 			return;
 }
 
@@ -569,7 +562,7 @@ on_peer_close(struct server_conn *conn, const char *payload, size_t len)
 	if (!conn->closing) /* else this is the answer to ours */
 		write_close(conn, close_code_answer(payload, len), NULL);
 	conn->closing = true;
-	discard_input(conn);
+	discard_input(conn->fd);
 	return -1;
 }
 
@@ -592,7 +585,7 @@ on_given_up(struct server_conn *conn)
 		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
 	conn->closing = true;
 	(void)shutdown(conn->fd, SHUT_WR);
-	discard_input(conn);
+	discard_input(conn->fd);
 }
 
 /* Connections */
@@ -622,6 +615,12 @@ arrive(struct server *s, struct lws *wsi)
 	return conn;
 }
 
+static bool
+is_request(enum lws_callback_reasons reason)
+{
+	return reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE || reason == LWS_CALLBACK_HTTP;
+}
+
 static int
 serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
 {
@@ -635,10 +634,13 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 	}
 	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
 		conn = arrive(lws_vhost_user(lws_get_vhost(wsi)), wsi);
-	if (conn == NULL) /* nobody has looked at it: it is let in nowhere */
-		return reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE || reason == LWS_CALLBACK_HTTP ? -1
-												  : 0;
+	if (conn == NULL || (conn->tls && !conn->let_in && is_request(reason)))
+		/* nobody has looked at it: it is let in nowhere */
+		return is_request(reason) ? -1 : 0;
 	switch (reason) {
+	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+		conn->wsi = wsi;
+		return conn->tls && tls_name(lws_get_ssl(wsi), conn) != EVH_OK ? -1 : 0;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		if (on_request(conn, wsi, in) != 0)
 			return -1;
@@ -683,6 +685,10 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 		on_gone(conn);
 		if (conn->leaving)
 			move_left(conn);
+		if (conn->at_gate != NULL)
+			gate_drop(conn->server->gate, conn->at_gate);
+		if (conn->server->serving == conn)
+			conn->server->serving = NULL;
 		lws_set_opaque_user_data(wsi, NULL);
 		free(conn->peer);
 		free(conn->part);
@@ -743,10 +749,139 @@ adopt(struct server *s, bool tls, int fd, const char *peer)
 	(void)lws_adopt_descriptor_vhost_via_info(&how);
 }
 
+/* At the gate */
+
+/* The library does the handshake of TLS, and is kept from reading on until the
+ * gate has looked at what it would read. */
 static void
-adopt_plain(void *arg, int fd, const char *peer)
+on_secured(void *arg)
 {
-	adopt(arg, false, fd, peer);
+	struct server_conn *conn = arg;
+	struct server *s = conn->server;
+
+	if (conn->at_gate != NULL || conn->let_in || conn->closing)
+		return; /* TLS 1.3 tells it again */
+	(void)lws_rx_flow_control(conn->wsi, 0);
+	if (s->gate != NULL)
+		conn->at_gate = gate_take_secured(s->gate, conn->fd, conn->peer, conn);
+	if (conn->at_gate == NULL)
+		kill_soon(conn);
+}
+
+static bool
+peek_secured(void *arg, char *to, size_t size, size_t *len)
+{
+	struct server_conn *conn = arg;
+
+	return tls_peek(lws_get_ssl(conn->wsi), to, size, len);
+}
+
+static void
+skip_secured(void *arg, size_t len)
+{
+	struct server_conn *conn = arg;
+
+	tls_skip(lws_get_ssl(conn->wsi), len);
+}
+
+/* Lets the library read the record that was looked at, of which the socket, being
+ * empty, does not tell it.  False when that was the end of the connection. */
+static bool
+serve_record(struct server_conn *conn, bool all)
+{
+	struct server *s = conn->server;
+	struct lws_pollfd ready = { .fd = conn->fd };
+	int rc;
+
+	do {
+		ready.events = ready.revents = LWS_POLLIN;
+		s->serving = conn;
+		rc = lws_service_fd(loop_context(s->loop), &ready);
+		if (s->serving == NULL)
+			return false; /* it is gone */
+		s->serving = NULL;
+		conn->lost = conn->lost || rc != 0;
+	} while (!conn->lost && all && tls_pending(lws_get_ssl(conn->wsi)) > 0);
+	return !conn->lost;
+}
+
+static bool
+pass_secured(void *arg)
+{
+	struct server_conn *conn = arg;
+
+	(void)lws_rx_flow_control(conn->wsi, 1);
+	if (!serve_record(conn, true))
+		return false;
+	(void)lws_rx_flow_control(conn->wsi, 0);
+	lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0); /* the gate has one */
+	return true;
+}
+
+static void
+let_in(void *arg, const struct gate_guest *guest)
+{
+	struct server_conn *conn = guest->secured;
+
+	if (conn == NULL) {
+		adopt(arg, false, guest->fd, guest->peer);
+		return;
+	}
+	conn->at_gate = NULL;
+	conn->let_in = true;
+	(void)lws_rx_flow_control(conn->wsi, 1);
+	(void)serve_record(conn, false);
+}
+
+static void
+dismiss(void *arg, const struct gate_guest *guest)
+{
+	struct server_conn *conn = guest->secured;
+
+	(void)arg;
+	if (conn == NULL) {
+		(void)close(guest->fd);
+		return;
+	}
+	conn->at_gate = NULL;
+	kill_soon(conn);
+}
+
+/* Closing with something unread would take the answer away again. */
+static void
+answer_secured(struct server_conn *conn, const struct buf *answer)
+{
+	conn->at_gate = NULL;
+	if (conn->lost)
+		return;
+	(void)lws_write(conn->wsi, (unsigned char *)answer->data, answer->len, LWS_WRITE_HTTP_FINAL);
+	if (!lws_partial_buffered(conn->wsi))
+		tls_say_goodbye(lws_get_ssl(conn->wsi));
+	(void)shutdown(conn->fd, SHUT_WR);
+	discard_input(conn->fd);
+	kill_soon(conn);
+}
+
+/* Refuses a connection whose request the library has not seen. */
+static void
+refuse_at_gate(void *arg, const struct gate_guest *guest, const struct api_error *e)
+{
+	struct refusal refusal = { .remote_addr = guest->peer };
+	struct buf out = BUF_INIT;
+
+	(void)arg;
+	write_refusal(&out, e);
+	if (out.failed) {
+		dismiss(arg, guest);
+	} else if (guest->secured != NULL) {
+		answer_secured(guest->secured, &out);
+	} else {
+		discard_input(guest->fd);
+		(void)send(guest->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)close(guest->fd);
+	}
+	buf_free(&out);
+	refusal_log(&refusal, e);
 }
 
 /* Gives a connection to the library once more, with the request that it can
@@ -880,8 +1015,10 @@ make_gate(struct server *s, const struct conf *conf)
 	const struct gate_setup setup = { .loop = s->loop,
 		.max_header = s->max_header,
 		.timeout_ms = conf->handshake_timeout,
-		.let_in = adopt_plain,
+		.view = { peek_secured, skip_secured, pass_secured },
+		.let_in = let_in,
 		.refuse = refuse_at_gate,
+		.dismiss = dismiss,
 		.arg = s };
 
 	return gate_new(&s->gate, &setup);
@@ -929,6 +1066,8 @@ make_tls_vhost(struct server *s, const struct conf *conf, char *why)
 		rc = tls_set_up(s->ssl_ctx);
 	if (rc == EVH_OK)
 		rc = tls_use(s->ssl_ctx, pair);
+	if (rc == EVH_OK)
+		tls_tell_done(s->ssl_ctx, on_secured);
 	if (rc != EVH_OK)
 		(void)snprintf(why, CONF_WHY_BYTES, "tls_certificate: %s: OpenSSL refuses it",
 			conf->tls_certificate);

@@ -190,3 +190,84 @@ tls_use(void *ssl_ctx, const struct tls_pair *pair)
 	ERR_clear_error();
 	return EVH_INVALID;
 }
+
+/* Connections */
+
+static int name_index = -1;
+static void (*on_done)(void *conn);
+
+static void
+on_info(const SSL *ssl, int where, int ret)
+{
+	void *conn = SSL_get_ex_data(ssl, name_index);
+
+	(void)ret;
+	if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && conn != NULL)
+		on_done(conn);
+}
+
+void
+tls_tell_done(void *ssl_ctx, void (*done)(void *conn))
+{
+	if (name_index < 0)
+		name_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	on_done = done;
+	SSL_CTX_set_info_callback(ssl_ctx, on_info);
+}
+
+enum evh_rc
+tls_name(void *ssl, void *conn)
+{
+	if (name_index < 0 || SSL_set_ex_data(ssl, name_index, conn) != 1)
+		return EVH_NOMEM;
+	if (SSL_is_init_finished(ssl))
+		on_done(conn);
+	return EVH_OK;
+}
+
+bool
+tls_peek(void *ssl, char *to, size_t size, size_t *len)
+{
+	int n;
+
+	*len = 0;
+	ERR_clear_error();
+	n = SSL_peek(ssl, to, (int)size);
+	if (n > 0) {
+		*len = (size_t)n;
+		return true;
+	}
+	n = SSL_get_error(ssl, n);
+	ERR_clear_error();
+	return n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE;
+}
+
+void
+tls_skip(void *ssl, size_t len)
+{
+	char scratch[256];
+
+	while (len > 0) {
+		int n = SSL_read(ssl, scratch, (int)(len < sizeof(scratch) ? len : sizeof(scratch)));
+
+		if (n <= 0)
+			return;
+		len -= (size_t)n;
+	}
+}
+
+size_t
+tls_pending(const void *ssl)
+{
+	int n = SSL_pending(ssl);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+void
+tls_say_goodbye(void *ssl)
+{
+	ERR_clear_error();
+	(void)SSL_shutdown(ssl);
+	ERR_clear_error();
+}

@@ -31,4 +31,23 @@ enum evh_rc tls_set_up(void *ssl_ctx);
  * keep theirs. */
 enum evh_rc tls_use(void *ssl_ctx, const struct tls_pair *pair);
 
+/* Calls done(conn) for each connection that was named to tls_name, once its
+ * handshake is over, which may be at once, or twice; OpenSSL may be at work then, so
+ * nothing may be read or written. */
+void tls_tell_done(void *ssl_ctx, void (*done)(void *conn));
+enum evh_rc tls_name(void *ssl, void *conn);
+
+/* Looks at the decrypted bytes of the record that waits, without taking them.
+ * False at the end of the connection; *len is 0 when there is none yet. */
+bool tls_peek(void *ssl, char *to, size_t size, size_t *len);
+
+/* Takes len bytes of what was looked at. */
+void tls_skip(void *ssl, size_t len);
+
+/* How many bytes of the record are left. */
+size_t tls_pending(const void *ssl);
+
+/* Tells the other side that nothing more comes. */
+void tls_say_goodbye(void *ssl);
+
 #endif

@@ -1,5 +1,6 @@
 """HTTP as attackers write it, against evhub-wsd itself: RFC 9112 and what web
-servers in front of it could understand in another way.
+servers in front of it could understand in another way.  All of it holds on plain
+connections and with the daemon's own TLS.
 
 Each row of the table is one request, raw, and the status that it is answered
 with (101: it gets in); every refusal has the error body of the contract, ends
@@ -9,14 +10,16 @@ the connection, and leaves no row behind.
 import json
 import os
 import socket
+import ssl
 import threading
 
 import pytest
 
 import procs
 import rawws
-from clients import API, check_error, Response, subscribe
+from clients import API, check_error, Response, subscribe, Ws
 from hub import Hub
+from test_tls import make_pair, trust
 
 SUBSCRIBE = API + "/subscribe"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -195,13 +198,26 @@ CASES = [
 
 
 class Place:
-    def __init__(self):
+    def __init__(self, tls):
         self.hub = Hub(max_messages_per_second=100000)
+        self.hub.tls = None
+        if tls:
+            certificate, key = make_pair(self.hub.directory, "one")
+            self.hub.conf.update(tls_certificate=certificate, tls_key=key)
+            self.hub.write_conf()
+            self.hub.tls = trust(certificate)
         self.hub.start_wsd()
         self.alice = self.hub.credential("alice")
         self.bob = self.hub.credential("bob")
         self.token = self.hub.credential("alice", kind="token")
-        self.other = subscribe(self.hub.wsd.listen, self.alice)
+        self.other = self.subscribe()
+
+    def subscribe(self):
+        if not self.hub.tls:
+            return subscribe(self.hub.wsd.listen, self.alice)
+        ws = Ws(f"wss://{self.hub.wsd.listen}{SUBSCRIBE}", self.alice.headers, ssl=self.hub.tls)
+        ws.recv()
+        return ws
 
     def bytes(self, request):
         if isinstance(request, str):
@@ -211,9 +227,9 @@ class Place:
         return request
 
 
-@pytest.fixture(scope="module")
-def place():
-    place = Place()
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def place(request):
+    place = Place(request.param == "tls")
     try:
         yield place
         place.other.close()
@@ -227,7 +243,7 @@ def connect(hub):
     host, port = hub.wsd.listen.rsplit(":", 1)
     sock = socket.create_connection((host, int(port)), procs.PATIENCE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    return hub.tls.wrap_socket(sock, server_hostname="localhost") if hub.tls else sock
 
 
 def read_all(sock):
@@ -236,7 +252,7 @@ def read_all(sock):
     while True:
         try:
             more = sock.recv(65536)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return data
         if not more:
             return data
@@ -281,7 +297,7 @@ def test_request(place, name, request_, status):
     with connect(place.hub) as sock:
         try:
             sock.sendall(place.bytes(request_))
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             pass  # it has been refused by now
         if status == 101:
             check_accepted(place, sock)
@@ -309,7 +325,7 @@ def test_in_pieces(place, size):
         try:
             for i in range(0, len(bad), size):
                 sock.sendall(bad[i:i + size])
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             pass
         check_refused(read_all(sock), 400)
 
