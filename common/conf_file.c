@@ -16,6 +16,10 @@
 
 #define INCLUDE_DEPTH_MAX 10
 
+/* Files that are included twice and include others twice would be read a
+ * thousand times. */
+#define INCLUDES_MAX 100
+
 /* What libconfuse calls the file itself, among sections. */
 #define TOP "root"
 
@@ -28,6 +32,7 @@ static struct {
 	struct problems *problems;
 	const char *path; /* a section does not know it */
 	int depth;
+	int includes; /* so far */
 } reading;
 
 static void
@@ -250,6 +255,11 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		cfg_error(cfg, "more than %d files include each other", INCLUDE_DEPTH_MAX);
 		return -1;
 	}
+	if (reading.includes >= INCLUDES_MAX) {
+		cfg_error(cfg, "more than %d files are included", INCLUDES_MAX);
+		return -1;
+	}
+	reading.includes++;
 	path = beside(cfg->filename, argv[0]);
 	if (path != NULL)
 		fp = open_file(path);
@@ -361,7 +371,7 @@ read_into(struct conf *conf, cfg_t *cfg, FILE *fp, const char *path)
 
 	if (name == NULL)
 		return EVH_NOMEM;
-	reading.depth = 0;
+	reading.depth = reading.includes = 0;
 	(void)cfg_set_error_function(cfg, on_parse_error);
 	for (const struct conf_option *o = conf_table; o->key != NULL; o++) {
 		char key[64];

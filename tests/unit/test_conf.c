@@ -337,6 +337,34 @@ include_beside_the_file(void **state)
 	conf_free(&c);
 }
 
+/* Ten files that each include the next one twice are a thousand readings. */
+static void
+includes_that_multiply(void **state)
+{
+	const char *dir = *state;
+	struct conf c;
+	static const char line[] = "include(\"twice10\")\n";
+	static char many[100 * sizeof(line)];
+	char why[CONF_WHY_BYTES] = "", name[16], text[64];
+
+	for (int i = 1; i < 10; i++) {
+		(void)snprintf(name, sizeof(name), "twice%d", i);
+		(void)snprintf(text, sizeof(text), "include(\"twice%d\")\ninclude(\"twice%d\")\n", i + 1,
+			i + 1);
+		unit_write(unit_path(dir, name), text, strlen(text));
+	}
+	unit_write(unit_path(dir, "twice10"), "max_clients = 7\n", 16);
+	assert_int_equal(read_text(dir, &c, "include(\"twice1\")\n", why), EVH_INVALID);
+	assert_non_null(strstr(why, "more than 100 files are included"));
+	conf_free(&c);
+	/* as many as that are fine */
+	for (int i = 0; i < 100; i++)
+		memcpy(many + (size_t)i * (sizeof(line) - 1), line, sizeof(line));
+	assert_int_equal(read_text(dir, &c, many, why), EVH_OK);
+	assert_int_equal(c.max_clients, 7);
+	conf_free(&c);
+}
+
 static void
 wrong_includes(void **state)
 {
@@ -605,6 +633,7 @@ main(void)
 		IN_DIR(a_bad_file_leaves_nothing_behind),
 		IN_DIR(unreadable_files),
 		IN_DIR(include_beside_the_file),
+		IN_DIR(includes_that_multiply),
 		IN_DIR(wrong_includes),
 		cmocka_unit_test(overrides),
 		cmocka_unit_test(overridden_lists),
