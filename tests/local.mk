@@ -86,4 +86,5 @@ screenshots: all
 include tests/unit/local.mk
 include tests/faults/local.mk
 include tests/bench/local.mk
+include tests/scale/local.mk
 include tests/fuzz/local.mk
