@@ -515,10 +515,8 @@ kill_soon(struct server_conn *conn)
 static void
 queue(struct server_conn *conn, const uint8_t *bytes, size_t len)
 {
-	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) >= 0)
-		return;
-	conn->closing = true;
-	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0)
+		kill_soon(conn);
 }
 
 /* Closing.  The frame is written here and not by lws_close_reason, because the
@@ -1220,13 +1218,9 @@ server_queue(void *arg, const uint8_t *bytes, size_t len)
 
 	if (conn->closing)
 		return;
-	/* a raw write does not change the bytes */
-	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0) {
-		conn->closing = true;
-		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
-	} else if (conn->corked) {
+	queue(conn, bytes, len);
+	if (conn->corked && !conn->closing)
 		cork(conn, false);
-	}
 }
 
 void
@@ -1246,8 +1240,7 @@ server_close(void *arg, uint16_t code, const char *reason)
 	if (conn->closing)
 		return;
 	if (code == 0) {
-		conn->closing = true;
-		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+		kill_soon(conn);
 		return;
 	}
 	write_close(conn, code, reason);
