@@ -7,6 +7,7 @@
  */
 
 #include "common/db.h"
+#include "common/guard.h"
 #include "tests/fuzz/fuzz.h"
 #include "wsd/catalog.h"
 #include "wsd/handshake.h"
@@ -16,12 +17,14 @@
 #include <string.h>
 
 #define LINES_MAX 64
+#define AN_HOUR_US ((int64_t)3600 * 1000000)
 #define ALICES_TICKET "ticket-of-alice-0000000000000000000000000-a"
 #define BOBS_TICKET "ticket-of-bob-00000000000000000000000000000"
 
 static sqlite3 *db;
 static struct auth *auth;
 static struct tickets *tickets;
+static struct guard *guard;
 static struct grouping types;
 static char epoch[EVH_EPOCH_TEXT];
 static struct conf conf;
@@ -71,6 +74,7 @@ set_up(void)
 	FUZZ_CHECK(auth_new(&auth, db) == EVH_OK);
 	FUZZ_CHECK(tickets_new(&tickets, db, auth, path, why) == EVH_OK);
 	FUZZ_CHECK(catalog_load(db, &types) == EVH_OK);
+	FUZZ_CHECK(guard_new(&guard) == EVH_OK);
 	FUZZ_CHECK(conf_init(&conf) == EVH_OK);
 }
 
@@ -182,6 +186,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.method = "GET", .path = "/api/v1/ws/subscribe", .upgrade = true, .peer = "127.0.0.1"
 	};
 	struct handshake_rules rules = { .conf = &conf, .types = &types, .epoch = epoch };
+	static int64_t now;
 	struct api_error e = API_ERROR_INIT;
 	char *lines[LINES_MAX];
 	struct handshake h;
@@ -189,6 +194,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (db == NULL)
 		set_up();
+	now += AN_HOUR_US; /* the guard remembers nothing of the inputs before */
+	rules.now = now;
+	rules.guard = guard;
 	rules.auth = auth;
 	rules.tickets = tickets;
 	conf.unknown_event_types = CONF_UNKNOWN_REJECT;
