@@ -6,14 +6,15 @@
 
 #define TABLE_MIN 64
 
-/* The random part of an id is the hash. */
+/* The random part of an id is the hash, but for its first byte: there stands the
+ * variant, the same in all of them (RFC 9562 section 4.1). */
 static size_t
 home(const struct clients *all, const uint8_t *id)
 {
-	uint64_t h;
+	uint32_t h;
 
-	memcpy(&h, id + EVH_UUID_RANDOM_AT, sizeof(h));
-	return (size_t)h & (all->size - 1);
+	memcpy(&h, id + EVH_UUID_RANDOM_AT + 1, sizeof(h));
+	return h & (all->size - 1);
 }
 
 static bool

@@ -3,8 +3,8 @@
  *   scale IDLE MATCHING
  *
  * IDLE clients that are subscribed to another type, MATCHING to the one that is
- * published.  publish() and turn_over() are what tests/scale/run counts; the
- * sockets take everything and cost nothing. */
+ * published.  publish(), turn_over() and find() are what tests/scale/run counts;
+ * the sockets take everything and cost nothing. */
 
 #include "wsd/hub.h"
 
@@ -16,6 +16,7 @@
 
 void publish(struct hub *hub);
 void turn_over(struct hub *hub, struct client *client, uint32_t type);
+void find(const struct clients *all, struct client *const *wanted);
 
 static uint64_t frames;
 
@@ -120,12 +121,21 @@ turn_over(struct hub *hub, struct client *client, uint32_t type)
 	}
 }
 
+/* A hundred clients are looked up by their ids. */
+__attribute__((noinline)) void
+find(const struct clients *all, struct client *const *wanted)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		if (clients_find(all, wanted[i]->id) != wanted[i])
+			abort();
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct hub_ops ops = { take, queue, want_writable, close_it, fetch, dirty, now_us, NULL };
 	struct hub *hub = NULL;
-	struct client *last = NULL;
+	struct client *last = NULL, *wanted[ROUNDS] = { NULL };
 	long idle, matching;
 	struct clients *all;
 
@@ -140,7 +150,7 @@ main(int argc, char **argv)
 		grouping_set_type(hub_grouping(hub), "other", true, false) != EVH_OK)
 		abort();
 	for (long i = 0; i < idle; i++)
-		last = join(hub, "other");
+		wanted[i % ROUNDS] = last = join(hub, "other");
 	for (long i = 0; i < matching; i++)
 		(void)join(hub, "wanted");
 	frames = 0;
@@ -149,6 +159,8 @@ main(int argc, char **argv)
 	if (last != NULL)
 		turn_over(hub, last, grouping_type(hub_grouping(hub), "wanted")->number);
 	all = hub_clients(hub);
+	if (idle >= ROUNDS)
+		find(all, wanted);
 	for (size_t i = 0; i < all->size; i++) {
 		struct client *c = all->slots[i];
 
