@@ -149,7 +149,7 @@ check_keys(const char *text, size_t len, struct json_object *o, char why[JSON_WH
 }
 
 static enum evh_rc
-build(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_BYTES])
+tokenize(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_BYTES])
 {
 	/* json-c counts a value inside the deepest array as a level too */
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
@@ -171,6 +171,21 @@ build(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_
 		rc = EVH_INVALID;
 	}
 	json_tokener_free(tok);
+	return rc;
+}
+
+/* json-c 0.16 forgets that a pair of \u escapes was a pair if the character looks
+ * like half of one in its lower 16 bits (U+1D836, U+2D800 …), and reads U+FFFD. */
+static enum evh_rc
+build(const char *text, size_t len, struct json_object **out, char why[JSON_WHY_BYTES])
+{
+	struct buf joined = BUF_INIT;
+	bool pairs = json_join_pairs(text, len, &joined);
+	enum evh_rc rc = EVH_NOMEM;
+
+	if (!joined.failed)
+		rc = pairs ? tokenize(joined.data, joined.len, out, why) : tokenize(text, len, out, why);
+	buf_free(&joined);
 	return rc;
 }
 

@@ -1,7 +1,5 @@
 #include "common/json_text.h"
 
-#include "common/buf.h"
-
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -380,6 +378,28 @@ decode_escape(const char *p, const char *end, char out[4], size_t *out_len)
 	found = strchr(from, p[1]);
 	out[0] = found != NULL ? to[found - from] : p[1];
 	return 2;
+}
+
+bool
+json_join_pairs(const char *text, size_t len, struct buf *out)
+{
+	const char *p = text, *end = text + len, *copied = text;
+
+	while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+		char c[4];
+		size_t n, step = decode_escape(p, end, c, &n);
+
+		if (n == sizeof(c)) {
+			buf_add(out, copied, (size_t)(p - copied));
+			buf_add(out, c, n);
+			copied = p + step;
+		}
+		p += step;
+	}
+	if (copied == text)
+		return false;
+	buf_add(out, copied, (size_t)(end - copied));
+	return true;
 }
 
 bool

@@ -8,6 +8,7 @@
 #ifndef EVH_JSON_TEXT_H
 #define EVH_JSON_TEXT_H
 
+#include "common/buf.h"
 #include "common/json.h"
 
 #include <stdbool.h>
@@ -16,6 +17,10 @@
  * Else why says what is wrong and at which offset: EVH_INVALID, or
  * EVH_TOO_LARGE when objects and arrays nest deeper than JSON_DEPTH_MAX. */
 enum evh_rc json_text_check(const char *text, size_t len, char why[JSON_WHY_BYTES]);
+
+/* Appends a text that passed, with every surrogate pair of escapes written as the
+ * character that it stands for.  False, and nothing is appended, if it has none. */
+bool json_join_pairs(const char *text, size_t len, struct buf *out);
 
 const char *json_skip_space(const char *p, const char *end);
 
