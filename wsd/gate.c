@@ -23,8 +23,9 @@ struct gate_place {
 	int64_t deadline; /* monotonic */
 	int fd;
 	void *secured;
-	char *passed; /* of the head; TLS */
-	size_t passed_len;
+	char *had; /* of the head */
+	size_t had_len;
+	bool leaves; /* it has been answered */
 	char peer[LISTENER_ADDRESS_BYTES];
 };
 
@@ -51,37 +52,70 @@ forget(struct gate *g, struct gate_place *w)
 	for (int i = 0; i < g->event_count; i++)
 		if (g->events[i].data.ptr == w)
 			g->events[i].data.ptr = NULL;
-	free(w->passed);
+	free(w->had);
 	free(w);
 }
 
-/* Looks without taking.  False at the end of the connection. */
+/* Takes what has come behind the first had bytes of g->head.  False at the end of
+ * the connection; *len is 0 when nothing has. */
 static bool
-peek(struct gate *g, int fd, size_t *len)
+take(struct gate *g, int fd, size_t had, size_t *len)
 {
-	for (int i = 0; i <= EMPTY_LINES_MAX; i++) {
-		ssize_t n;
+	ssize_t n;
 
-		do
-			n = recv(fd, g->head, g->setup.max_header, MSG_PEEK | MSG_DONTWAIT);
-		while (n < 0 && errno == EINTR);
-		*len = n > 0 ? (size_t)n : 0;
-		if (n <= 0)
-			return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-		if (i == EMPTY_LINES_MAX || n < 2 || memcmp(g->head, "\r\n", 2) != 0)
-			break;
-		(void)recv(fd, g->head, 2, MSG_DONTWAIT);
+	do
+		n = recv(fd, g->head + had, g->setup.max_header - had, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	*len = n > 0 ? (size_t)n : 0;
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+	for (int i = 0; i < EMPTY_LINES_MAX && had == 0 && *len >= 2 && memcmp(g->head, "\r\n", 2) == 0;
+		i++) {
+		*len -= 2;
+		memmove(g->head, g->head + 2, *len);
 	}
+	return true;
+}
+
+/* The same for TLS, but only looks. */
+static bool
+peek_secured(struct gate *g, void *secured, size_t had, size_t *len)
+{
+	const struct gate_view *view = &g->setup.view;
+
+	for (int i = 0; i <= EMPTY_LINES_MAX; i++) {
+		if (!view->peek(secured, g->head + had, g->setup.max_header - had, len))
+			return false;
+		if (i == EMPTY_LINES_MAX || had > 0 || *len < 2 || memcmp(g->head, "\r\n", 2) != 0)
+			break;
+		view->skip(secured, 2);
+	}
+	return true;
+}
+
+/* Keeps the first len bytes of g->head for w. */
+static bool
+keep(struct gate *g, struct gate_place *w, size_t len)
+{
+	char *more = realloc(w->had, len);
+
+	if (more == NULL)
+		return false;
+	memcpy(more + w->had_len, g->head + w->had_len, len - w->had_len);
+	w->had = more;
+	w->had_len = len;
 	return true;
 }
 
 /* What has become of a connection. */
 enum outcome { WAITS, ENTERS, REFUSED, ENDED };
 
+/* bytes->len bytes are in g->head. */
 static enum outcome
-judge_head(struct gate *g, size_t len, struct api_error *e)
+judge(struct gate *g, struct gate_bytes *bytes, struct api_error *e)
 {
-	switch (http_head_check(g->head, len, g->setup.max_header, e)) {
+	bytes->at = g->head;
+	switch (http_head_check(g->head, bytes->len, g->setup.max_header, &bytes->head, e)) {
 	case HTTP_HEAD_GOOD:
 		return ENTERS;
 	case HTTP_HEAD_BAD:
@@ -92,78 +126,41 @@ judge_head(struct gate *g, size_t len, struct api_error *e)
 	return WAITS;
 }
 
+/* A part of a head, with which nothing is wrong, is kept, and with TLS goes on to
+ * the library.  The i-th event has no place any more if it is forgotten meanwhile. */
 static enum outcome
-judge(struct gate *g, int fd, struct api_error *e)
-{
-	size_t len;
-
-	if (!peek(g, fd, &len))
-		return ENDED;
-	return len > 0 ? judge_head(g, len, e) : WAITS;
-}
-
-/* Looks at the record behind what was passed on: *len is all of it together. */
-static bool
-peek_secured(struct gate *g, const struct gate_place *w, size_t *len)
-{
-	const struct gate_view *view = &g->setup.view;
-	size_t had = w->passed_len, n = 0;
-
-	if (had > 0)
-		memcpy(g->head, w->passed, had);
-	for (int i = 0; i <= EMPTY_LINES_MAX; i++) {
-		if (!view->peek(w->secured, g->head + had, g->setup.max_header - had, &n))
-			return false;
-		if (i == EMPTY_LINES_MAX || had > 0 || n < 2 || memcmp(g->head, "\r\n", 2) != 0)
-			break;
-		view->skip(w->secured, 2);
-	}
-	*len = n > 0 ? had + n : 0;
-	return true;
-}
-
-/* A part of a head, with which nothing is wrong, goes on to the library. */
-static bool
-pass(struct gate *g, struct gate_place *w, size_t len)
-{
-	char *more = realloc(w->passed, len);
-
-	if (more == NULL)
-		return false;
-	memcpy(more + w->passed_len, g->head + w->passed_len, len - w->passed_len);
-	w->passed = more;
-	w->passed_len = len;
-	return g->setup.view.pass(w->secured);
-}
-
-/* The i-th event has no place any more if it is forgotten meanwhile. */
-static enum outcome
-judge_secured(struct gate *g, int i, struct api_error *e)
+judge_more(struct gate *g, int i, struct gate_bytes *bytes, struct api_error *e)
 {
 	struct gate_place *w = g->events[i].data.ptr;
 
 	for (;;) {
 		enum outcome outcome;
-		size_t len;
+		size_t more;
 
-		if (!peek_secured(g, w, &len))
+		if (w->had_len > 0)
+			memcpy(g->head, w->had, w->had_len);
+		if (!(w->secured != NULL ? peek_secured(g, w->secured, w->had_len, &more)
+					 : take(g, w->fd, w->had_len, &more)))
 			return ENDED;
-		if (len == 0)
+		if (more == 0)
 			return WAITS;
-		outcome = judge_head(g, len, e);
+		bytes->len = w->had_len + more;
+		outcome = judge(g, bytes, e);
 		if (outcome != WAITS)
 			return outcome;
-		if (!pass(g, w, len) || g->events[i].data.ptr == NULL)
+		if (!keep(g, w, bytes->len) || (w->secured != NULL && !g->setup.view.pass(w->secured)) ||
+			g->events[i].data.ptr == NULL)
 			return ENDED;
 	}
 }
 
 /* Hands it on; it is not ours any more. */
 static void
-settle(struct gate *g, const struct gate_guest *guest, enum outcome outcome, const struct api_error *e)
+settle(struct gate *g, const struct gate_guest *guest, enum outcome outcome,
+	const struct gate_bytes *bytes, const struct api_error *e)
 {
 	if (outcome == ENTERS)
-		g->setup.let_in(g->setup.arg, guest);
+		g->setup.let_in(g->setup.arg, guest, bytes);
 	else if (outcome == REFUSED)
 		g->setup.refuse(g->setup.arg, guest, e);
 	else
@@ -172,13 +169,14 @@ settle(struct gate *g, const struct gate_guest *guest, enum outcome outcome, con
 
 /* The same for one that has waited. */
 static void
-release(struct gate *g, struct gate_place *w, enum outcome outcome, const struct api_error *e)
+release(struct gate *g, struct gate_place *w, enum outcome outcome, const struct gate_bytes *bytes,
+	const struct api_error *e)
 {
 	struct gate_place copy = *w;
 	struct gate_guest guest = { copy.fd, copy.peer, copy.secured };
 
 	forget(g, w); /* first: the library is going to watch the descriptor */
-	settle(g, &guest, outcome, e);
+	settle(g, &guest, outcome, bytes, e);
 }
 
 static void
@@ -192,7 +190,7 @@ on_timer(void *arg)
 
 		api_error_fail(
 			&e, 408, "handshake_timeout", "request", "the request has not come in time");
-		release(g, g->first, REFUSED, &e);
+		release(g, g->first, g->first->leaves ? ENDED : REFUSED, NULL, &e);
 		api_error_free(&e);
 	}
 	if (g->first != NULL)
@@ -204,12 +202,17 @@ look_at(struct gate *g, int i)
 {
 	struct gate_place *w = g->events[i].data.ptr;
 	struct api_error e = API_ERROR_INIT;
-	enum outcome outcome = w->secured != NULL ? judge_secured(g, i, &e) : judge(g, w->fd, &e);
+	struct gate_bytes bytes;
+	enum outcome outcome;
 
+	if (w->leaves)
+		outcome = listener_discard(w->fd) ? WAITS : ENDED;
+	else
+		outcome = judge_more(g, i, &bytes, &e);
 	if (outcome == WAITS && (g->events[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0)
 		outcome = ENDED; /* nothing more will come */
 	if (outcome != WAITS && g->events[i].data.ptr != NULL)
-		release(g, w, outcome, &e);
+		release(g, w, outcome, &bytes, &e);
 	api_error_free(&e);
 }
 
@@ -255,10 +258,23 @@ gate_take(struct gate *g, int fd, const char *peer)
 {
 	struct gate_guest guest = { fd, peer, NULL };
 	struct api_error e = API_ERROR_INIT;
-	enum outcome outcome = judge(g, fd, &e);
+	struct gate_bytes bytes;
+	enum outcome outcome = WAITS;
 
-	if (outcome != WAITS || wait_for(g, fd, peer, NULL) == NULL)
-		settle(g, &guest, outcome, &e);
+	if (!take(g, fd, 0, &bytes.len))
+		outcome = ENDED;
+	else if (bytes.len > 0)
+		outcome = judge(g, &bytes, &e);
+	if (outcome == WAITS) {
+		struct gate_place *w = wait_for(g, fd, peer, NULL);
+
+		if (w != NULL && (bytes.len == 0 || keep(g, w, bytes.len)))
+			return;
+		if (w != NULL)
+			forget(g, w);
+		outcome = ENDED;
+	}
+	settle(g, &guest, outcome, &bytes, &e);
 	api_error_free(&e);
 }
 
@@ -266,6 +282,20 @@ struct gate_place *
 gate_take_secured(struct gate *g, int fd, const char *peer, void *secured)
 {
 	return wait_for(g, fd, peer, secured);
+}
+
+void
+gate_see_off(struct gate *g, int fd, const char *peer)
+{
+	struct gate_place *w = NULL;
+
+	(void)shutdown(fd, SHUT_WR);
+	if (listener_discard(fd))
+		w = wait_for(g, fd, peer, NULL);
+	if (w != NULL)
+		w->leaves = true;
+	else
+		(void)close(fd);
 }
 
 void
@@ -278,7 +308,7 @@ void
 gate_close(struct gate *g)
 {
 	while (g->first != NULL)
-		release(g, g->first, ENDED, NULL);
+		release(g, g->first, ENDED, NULL, NULL);
 	loop_unwatch(&g->watched);
 	loop_timer_free(&g->timer);
 }

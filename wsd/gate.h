@@ -1,14 +1,13 @@
 /* gate.h - new connections, until the head of their request is there.
  *
- * The bytes are looked at where they wait and not taken: in the socket, or,
- * decrypted, in the record of TLS that they came in.  What is let through is a
- * connection from which the head can be read at once.  Whoever takes longer than
- * the time for a handshake, byte by byte or not at all, has cost a descriptor and
- * little memory, and is told 408.
+ * What is let through comes with its head, whole and good.  Whoever takes longer
+ * than the time for a handshake, byte by byte or not at all, has cost a
+ * descriptor and the bytes that came, and is told 408.
  *
- * With TLS a record can be looked at only when those before it have been read.
- * So the head is passed on record by record, each when all up to its end has been
- * found good; the copy of what was passed on is kept here meanwhile.
+ * With TLS the library reads the head as well, so the bytes are looked at where
+ * they wait and not taken: decrypted, in the record of TLS that they came in.  A
+ * record can be looked at only when those before it have been read.  So the head
+ * is passed on record by record, each when all up to its end has been found good.
  * Owned by the service loop. */
 
 #ifndef EVH_WSD_GATE_H
@@ -32,6 +31,13 @@ struct gate_guest {
 	void *secured;
 };
 
+/* What has come from a connection: head bytes of a good head, and what is behind
+ * them.  All of it is taken from the socket of a plain connection. */
+struct gate_bytes {
+	const char *at;
+	size_t head, len;
+};
+
 /* How connections with TLS are looked at. */
 struct gate_view {
 	/* Looks at what waits, without taking it.  False at the end of the
@@ -49,7 +55,7 @@ struct gate_setup {
 	int64_t timeout_ms; /* from the connection to the end of the head */
 	struct gate_view view;
 	/* The head is good: the guest is the callee's from now on. */
-	void (*let_in)(void *arg, const struct gate_guest *guest);
+	void (*let_in)(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes);
 	/* It is not, for what e says: the callee answers, and closes. */
 	void (*refuse)(void *arg, const struct gate_guest *guest, const struct api_error *e);
 	/* There is nobody to be answered: the callee closes. */
@@ -67,6 +73,10 @@ void gate_take(struct gate *gate, int fd, const char *peer);
  * next turn of the loop.  NULL when out of memory or descriptors.  What is
  * returned ends with the call of let_in, refuse or dismiss, or by gate_drop. */
 struct gate_place *gate_take_secured(struct gate *gate, int fd, const char *peer, void *secured);
+
+/* Closes a plain connection that has been answered, once the peer has read that:
+ * a close that finds something unread takes the answer away (RFC 9112 section 9.6). */
+void gate_see_off(struct gate *gate, int fd, const char *peer);
 
 /* Forgets one that is gone. */
 void gate_drop(struct gate *gate, struct gate_place *place);

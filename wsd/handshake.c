@@ -15,7 +15,7 @@
 #define ENDPOINT "/subscribe"
 
 static bool
-page_allowed(const struct server_request *r, const struct conf *conf)
+page_allowed(const struct http_request *r, const struct conf *conf)
 {
 	bool trusted = address_is_trusted(r->peer, &conf->trusted_proxies);
 	struct origin_site site = { r->host, trusted ? r->forwarded_host : NULL,
@@ -28,7 +28,7 @@ page_allowed(const struct server_request *r, const struct conf *conf)
 
 /* Where the request comes from, and whether that address tries too much. */
 static bool
-check_address(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
+check_address(struct handshake *h, const struct http_request *r, const struct handshake_rules *rules,
 	struct api_error *e)
 {
 	const struct conf *conf = rules->conf;
@@ -46,7 +46,7 @@ check_address(struct handshake *h, const struct server_request *r, const struct 
 }
 
 static bool
-check_target(const struct server_request *r, const struct conf *conf, struct api_error *e)
+check_target(const struct http_request *r, const struct conf *conf, struct api_error *e)
 {
 	size_t base = strlen(conf->base_path);
 
@@ -60,17 +60,9 @@ check_target(const struct server_request *r, const struct conf *conf, struct api
 		api_error_fail(e, 405, "method_not_allowed", "method", "the method must be GET");
 		return false;
 	}
-	if (r->too_large) {
-		api_error_fail(e, 431, "header_too_large", "header", "%s", r->bad);
-		return false;
-	}
-	if (!r->upgrade && r->bad != NULL) {
+	if (r->bad != NULL) {
 		api_error_fail(e, 400, "not_a_websocket_upgrade", "upgrade",
 			"not a WebSocket upgrade: %s", r->bad);
-		return false;
-	}
-	if (r->bad != NULL) {
-		api_error_fail(e, 400, "malformed_query", "query", "%s", r->bad);
 		return false;
 	}
 	if (r->protocols != NULL && !subprotocols_have_ours(r->protocols)) {
@@ -82,7 +74,7 @@ check_target(const struct server_request *r, const struct conf *conf, struct api
 }
 
 static bool
-check_scope(const struct handshake *h, const struct server_request *r, const struct conf *conf,
+check_scope(const struct handshake *h, const struct http_request *r, const struct conf *conf,
 	struct api_error *e)
 {
 	if (!page_allowed(r, conf)) {
@@ -170,18 +162,15 @@ take_type(struct handshake *h, const char *item, size_t len, const struct conf *
 }
 
 static bool
-check_types(struct handshake *h, const struct server_request *r, const struct conf *conf,
+check_types(struct handshake *h, const struct http_request *r, const struct conf *conf,
 	const struct grouping *types, struct api_error *e)
 {
-	static const char name[] = "event_types";
-	size_t name_len = sizeof(name) - 1, items = 0;
+	size_t items = 0;
 
 	for (size_t i = 0; i < r->arg_count; i++) {
-		const char *p = r->args[i];
-
-		if (strncmp(p, name, name_len) != 0 || p[name_len] != '=')
+		if (strcmp(r->args[i].name, "event_types") != 0)
 			continue;
-		for (p += name_len + 1; *p != '\0';) {
+		for (const char *p = r->args[i].value; *p != '\0';) {
 			size_t len = strcspn(p, ",");
 
 			if (len > strspn(p, " \t")) {
@@ -208,10 +197,10 @@ check_types(struct handshake *h, const struct server_request *r, const struct co
 }
 
 static bool
-check_resume(struct handshake *h, const struct server_request *r, const char *epoch, struct api_error *e)
+check_resume(struct handshake *h, const struct http_request *r, const char *epoch, struct api_error *e)
 {
 	bool twice = false;
-	const char *id = server_request_arg(r, "last_event_id", &twice);
+	const char *id = http_request_arg(r, "last_event_id", &twice);
 	char of[EVH_EPOCH_TEXT];
 
 	if (twice) {
@@ -234,7 +223,7 @@ check_resume(struct handshake *h, const struct server_request *r, const char *ep
 /* Last of all: a page is not told why its WebSocket was refused, so evhub.js
  * asks once more with a plain GET, which gets what the upgrade got. */
 static bool
-check_upgrade(const struct server_request *r, struct api_error *e)
+check_upgrade(const struct http_request *r, struct api_error *e)
 {
 	if (!r->upgrade)
 		api_error_fail(e, 400, "not_a_websocket_upgrade", "upgrade",
@@ -243,7 +232,7 @@ check_upgrade(const struct server_request *r, struct api_error *e)
 }
 
 bool
-handshake_check(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
+handshake_check(struct handshake *h, const struct http_request *r, const struct handshake_rules *rules,
 	struct api_error *e)
 {
 	const struct conf *conf = rules->conf;

@@ -11,8 +11,8 @@
 #include "common/event_types.h"
 #include "common/guard.h"
 #include "wsd/group.h"
+#include "wsd/http_request.h"
 #include "wsd/remote_addr.h"
-#include "wsd/server.h"
 #include "wsd/tickets.h"
 
 /* What was asked for.  handshake_free releases it. */
@@ -41,7 +41,7 @@ struct handshake_rules {
 /* Judges the form of the request, the credential, and the event types.  On
  * false e says why (the first fault decides the status).  On true a ticket is
  * claimed: it is the caller who releases it. */
-bool handshake_check(struct handshake *h, const struct server_request *request,
+bool handshake_check(struct handshake *h, const struct http_request *request,
 	const struct handshake_rules *rules, struct api_error *e);
 
 void handshake_free(struct handshake *h);

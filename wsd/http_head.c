@@ -56,10 +56,8 @@ hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The character at p, decoded; *step is how long it is.  -1 if it is none
- * that may stand in a path or a query (RFC 3986 section 3.3), raw or escaped. */
-static int
-uri_char(const char *p, size_t len, size_t *step)
+int
+http_uri_char(const char *p, size_t len, size_t *step)
 {
 	int c = (unsigned char)*p, high, low;
 
@@ -80,7 +78,7 @@ check_path(struct head *h, const char *p, size_t len)
 	size_t dots = 0, others = 0, step;
 
 	for (size_t i = 1; i < len; i += step) {
-		int c = uri_char(p + i, len - i, &step);
+		int c = http_uri_char(p + i, len - i, &step);
 
 		if (c < 0 || c == '\t' || c == ';' || c == '\\' || (step == 3 && (c == '/' || c == '%')))
 			return bad(h, 400, "malformed_path", "path",
@@ -107,7 +105,7 @@ check_query(struct head *h, const char *p, size_t len)
 	size_t parts = 1, step;
 
 	for (size_t i = 0; i < len; i += step) {
-		if (uri_char(p + i, len - i, &step) < 0 &&
+		if (http_uri_char(p + i, len - i, &step) < 0 &&
 			(p[i] == '\0' || strchr("\"<>\\^`{|}", p[i]) == NULL))
 			return bad(h, 400, "malformed_query", "query",
 				"the query has a character, or an escape, that it may not have");
@@ -282,7 +280,7 @@ next_line(struct head *h, const char *p, const char *end, struct line *line)
 }
 
 static enum http_head
-check_lines(struct head *h, const char *p, const char *end)
+check_lines(struct head *h, const char *p, const char *end, const char **behind)
 {
 	struct line line;
 	enum http_head state = next_line(h, p, end, &line);
@@ -300,8 +298,10 @@ check_lines(struct head *h, const char *p, const char *end)
 		return HTTP_HEAD_BAD;
 	for (p = line.at + line.len + 2; (state = next_line(h, p, end, &line)) == HTTP_HEAD_GOOD;
 		p = line.at + line.len + 2) {
-		if (line.len == 0)
+		if (line.len == 0) {
+			*behind = line.at + 2;
 			return check_whole(h) ? HTTP_HEAD_GOOD : HTTP_HEAD_BAD;
+		}
 		if (!check_header(h, line))
 			return HTTP_HEAD_BAD;
 	}
@@ -309,12 +309,14 @@ check_lines(struct head *h, const char *p, const char *end)
 }
 
 enum http_head
-http_head_check(const char *bytes, size_t len, size_t max, struct api_error *e)
+http_head_check(const char *bytes, size_t len, size_t max, size_t *head, struct api_error *e)
 {
 	struct head h = { .e = e };
 	size_t used = len < max ? len : max;
-	enum http_head state = check_lines(&h, bytes, bytes + used);
+	const char *behind = bytes;
+	enum http_head state = check_lines(&h, bytes, bytes + used, &behind);
 
+	*head = (size_t)(behind - bytes);
 	if (state != HTTP_HEAD_PART || used < max)
 		return state;
 	if (memchr(bytes, '\n', used) == NULL)

@@ -24,7 +24,12 @@ enum http_head {
 };
 
 /* Looks at the first len bytes of a connection; a head, with its empty line,
- * has at most max. */
-enum http_head http_head_check(const char *bytes, size_t len, size_t max, struct api_error *e);
+ * has at most max.  If it is good *head says how long it is. */
+enum http_head
+http_head_check(const char *bytes, size_t len, size_t max, size_t *head, struct api_error *e);
+
+/* The character at p, decoded; *step is how many of the len bytes it takes.  -1 if
+ * it is none that may stand in a path or a query (RFC 3986 section 3.3). */
+int http_uri_char(const char *p, size_t len, size_t *step);
 
 #endif

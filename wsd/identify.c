@@ -41,23 +41,23 @@ look_at_subprotocols(struct shown *shown, const char *list, struct api_error *e)
 }
 
 static void
-look_at_query(struct shown *shown, const struct server_request *r)
+look_at_query(struct shown *shown, const struct http_request *r)
 {
 	bool twice = false;
 
-	shown->query = server_request_arg(r, "access_token", &twice);
+	shown->query = http_request_arg(r, "access_token", &twice);
 	if (shown->query == NULL)
-		shown->query = server_request_arg(r, "authorization", &twice);
+		shown->query = http_request_arg(r, "authorization", &twice);
 	if (shown->query != NULL && strncasecmp(shown->query, "Bearer ", 7) == 0)
 		shown->query += 7;
 }
 
 static bool
-look(struct shown *shown, const struct server_request *r, bool query_allowed, struct api_error *e)
+look(struct shown *shown, const struct http_request *r, bool query_allowed, struct api_error *e)
 {
 	bool twice = false;
 
-	shown->ticket = server_request_arg(r, "ticket", &twice);
+	shown->ticket = http_request_arg(r, "ticket", &twice);
 	if (twice)
 		return refuse(e, "repeated_parameter", "ticket", "ticket is there twice");
 	if (!look_at_subprotocols(shown, r->protocols, e))
@@ -148,7 +148,7 @@ check(struct handshake *h, const struct shown *shown, const struct handshake_rul
 }
 
 bool
-identify(struct handshake *h, const struct server_request *r, const struct handshake_rules *rules,
+identify(struct handshake *h, const struct http_request *r, const struct handshake_rules *rules,
 	struct api_error *e)
 {
 	struct shown shown = { .ticket = NULL };

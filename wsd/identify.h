@@ -9,7 +9,7 @@
 
 /* Fills h->who, and h->ticket with the claim on a ticket.  On false e says what
  * is wrong; a ticket that was claimed by then stays claimed. */
-bool identify(struct handshake *h, const struct server_request *request,
+bool identify(struct handshake *h, const struct http_request *request,
 	const struct handshake_rules *rules, struct api_error *e);
 
 #endif

@@ -213,3 +213,19 @@ listener_accept(int fd, char peer[LISTENER_ADDRESS_BYTES])
 		name_peer(&sa, len, peer);
 	return conn;
 }
+
+bool
+listener_discard(int fd)
+{
+	char scratch[4096];
+
+	for (int i = 0; i < 64; i++) {
+		ssize_t n = recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+	}
+	return false;
+}

@@ -28,4 +28,7 @@ enum evh_rc listener_open_unix(const char *path, unsigned mode, int *fd, char *w
  * gets the address of the other side. */
 int listener_accept(int fd, char peer[LISTENER_ADDRESS_BYTES]);
 
+/* Throws away what has come, within reason.  False at the end of the connection. */
+bool listener_discard(int fd);
+
 #endif

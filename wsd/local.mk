@@ -24,8 +24,10 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/handshake.c %D%/handshake.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/hash.h \
+	%D%/handover.c %D%/handover.h \
 	%D%/history.c %D%/history.h \
 	%D%/http_head.c %D%/http_head.h \
+	%D%/http_request.c %D%/http_request.h \
 	%D%/hub_gauges.c \
 	%D%/identify.c %D%/identify.h \
 	%D%/inbound.c %D%/inbound.h \
@@ -38,7 +40,6 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/narrow.c %D%/narrow.h \
 	%D%/place.c %D%/place.h \
 	%D%/pace.c %D%/pace.h \
-	%D%/rehandshake.c %D%/rehandshake.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/remote_addr.c %D%/remote_addr.h \
 	%D%/server.c %D%/server.h \

@@ -5,19 +5,17 @@
 #include "wsd/close_code.h"
 #include "wsd/frame.h"
 #include "wsd/gate.h"
+#include "wsd/handover.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
-#include "wsd/rehandshake.h"
 #include "wsd/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,8 +29,6 @@
  * together from pieces. */
 #define RX_BYTES 192
 
-#define TOO_LONG "the request header is longer than max_header_bytes"
-
 /* What one record of TLS holds at most (RFC 8446 section 5.1). */
 #define TLS_RECORD_BYTES (16 * 1024)
 
@@ -43,16 +39,6 @@ struct listening {
 	struct server *server;
 	int fd;
 	bool tls;
-};
-
-/* A connection on its way from one lws to another, because its handshake had
- * to be written anew; see rehandshake.h. */
-struct move {
-	struct move *next;
-	struct server_conn *from; /* NULL once it is gone */
-	int fd;
-	char *peer; /* as that of server_conn, moved */
-	struct buf request;
 };
 
 struct server {
@@ -68,13 +54,12 @@ struct server {
 	struct buf addresses;
 	size_t max_message, max_header;
 	unsigned handshake_seconds;
-	bool stopped; /* accepts no more: the end is near */
-	struct move *moves;
-	struct loop_timer *mover;
+	bool stopped;		      /* accepts no more: the end is near */
 	struct server_conn *serving;  /* while the library reads for it; NULL if it is gone */
-	struct server_conn *arriving; /* while it is being given to the library again */
-	int spare_fd;	    /* given up to refuse somebody when there are no descriptors left */
-	struct buf scratch; /* header values of the request being looked at */
+	struct server_conn *arriving; /* while the library is being given it; NULL if it is gone */
+	int spare_fd;	      /* given up to refuse somebody when there are no descriptors left */
+	struct buf text;      /* of the request that is being looked at */
+	struct buf handed_on; /* the request that the library gets instead */
 };
 
 struct server_conn {
@@ -82,15 +67,13 @@ struct server_conn {
 	int fd;
 	bool closing;
 	bool corked;
-	bool moved;   /* its handshake was written anew */
-	bool leaving; /* … and this is what is left of it */
 	bool tls;
-	bool let_in; /* by the gate; TLS */
-	bool lost;   /* the library has closed it, and will say so later */
+	bool open; /* the handshake is over */
+	bool lost; /* the library has closed it, and will say so later */
 	struct gate_place *at_gate;
 	struct server *server;
-	void *user;
-	char *peer; /* until the handshake is over; moved: behind its NUL, the subprotocols */
+	void *user; /* NULL until its request was granted, and when that is over */
+	char *peer; /* TLS: until its request was granted */
 	char *part; /* of a message that comes in pieces */
 	uint32_t part_len;
 };
@@ -108,214 +91,6 @@ cork(struct server_conn *conn, bool on)
 }
 
 /* Requests */
-
-/* Copies a header that is there into the scratch buffer, which has been made
- * large enough, so that earlier copies stay where they are. */
-static const char *
-keep(struct server *s, int len, int (*copy)(struct lws *, char *, int, int), struct lws *wsi, int what)
-{
-	char *at = s->scratch.data + s->scratch.len;
-
-	if (len <= 0 || !buf_reserve(&s->scratch, (size_t)len + 1) ||
-		at != s->scratch.data + s->scratch.len || copy(wsi, at, len + 1, what) < 0)
-		return NULL;
-	s->scratch.len += (size_t)len + 1;
-	at[len] = '\0';
-	return at;
-}
-
-static int
-copy_header(struct lws *wsi, char *to, int size, int token)
-{
-	return lws_hdr_copy(wsi, to, size, (enum lws_token_indexes)token);
-}
-
-/* Headers that the library has no number for. */
-enum custom { API_KEY, FORWARDED_HOST, FORWARDED_PROTO, CUSTOM_COUNT };
-
-static const char *const custom_names[CUSTOM_COUNT] = {
-	"x-api-key:", "x-forwarded-host:", "x-forwarded-proto:"
-};
-
-static int
-custom_length(struct lws *wsi, int which)
-{
-	return lws_hdr_custom_length(wsi, custom_names[which], (int)strlen(custom_names[which]));
-}
-
-static int
-copy_custom(struct lws *wsi, char *to, int size, int which)
-{
-	return lws_hdr_custom_copy(wsi, to, size, custom_names[which], (int)strlen(custom_names[which]));
-}
-
-static int
-copy_arg(struct lws *wsi, char *to, int size, int index)
-{
-	return lws_hdr_copy_fragment(wsi, to, size, WSI_TOKEN_HTTP_URI_ARGS, index);
-}
-
-static const char *
-header(struct server *s, struct lws *wsi, enum lws_token_indexes token)
-{
-	return keep(s, lws_hdr_total_length(wsi, token), copy_header, wsi, (int)token);
-}
-
-static const char *
-custom(struct server *s, struct lws *wsi, enum custom which)
-{
-	return keep(s, custom_length(wsi, (int)which), copy_custom, wsi, (int)which);
-}
-
-static const char *
-method_name(int method)
-{
-	static const char *const names[] = { "GET", "POST", "OPTIONS", "PUT", "PATCH", "DELETE",
-		"CONNECT", "HEAD" };
-
-	return method >= 0 && (size_t)method < sizeof(names) / sizeof(names[0]) ? names[method] : "?";
-}
-
-/* Whether a comma-separated list holds this word. */
-static bool
-list_has(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	while (list != NULL && *list != '\0') {
-		size_t n;
-
-		list += strspn(list, " \t,");
-		n = strcspn(list, " \t,");
-		if (n == len && strncasecmp(list, word, len) == 0)
-			return true;
-		list += n;
-	}
-	return false;
-}
-
-/* Sixteen bytes in base64. */
-static bool
-is_key(const char *key)
-{
-	return strlen(key) == 24 &&
-		strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == 22 &&
-		strcmp(key + 22, "==") == 0;
-}
-
-/* RFC 6455 section 4.2.1, as far as the library leaves it to us. */
-static const char *
-handshake_fault(struct server *s, struct lws *wsi)
-{
-	const char *version = header(s, wsi, WSI_TOKEN_VERSION), *key = header(s, wsi, WSI_TOKEN_KEY);
-
-	/* the library copies it into 128 bytes */
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECTION) > 126)
-		return "the Connection header is longer than 126 bytes";
-	if (!list_has(header(s, wsi, WSI_TOKEN_CONNECTION), "upgrade"))
-		return "the Connection header does not have the word Upgrade";
-	if (key == NULL || !is_key(key))
-		return "Sec-WebSocket-Key is missing or is not 16 bytes in base64";
-	if (version == NULL || strcmp(version, "13") != 0)
-		return "Sec-WebSocket-Version must be 13";
-	return NULL;
-}
-
-static size_t
-headers_length(struct lws *wsi)
-{
-	size_t total = 0;
-
-	for (int i = 0; i < CUSTOM_COUNT; i++) { /* -1: it is not there */
-		int len = custom_length(wsi, i);
-
-		total += len > 0 ? (size_t)len : 0;
-	}
-	for (int t = 0; t < WSI_TOKEN_COUNT; t++)
-		if (t != WSI_TOKEN_HTTP_URI_ARGS && t != WSI_TOKEN_GET_URI)
-			total += (size_t)lws_hdr_total_length(wsi, (enum lws_token_indexes)t);
-	return total;
-}
-
-static void
-read_args(struct server *s, struct lws *wsi, struct server_request *r)
-{
-	for (int i = 0; i < SERVER_ARGS_MAX; i++) {
-		int len = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
-
-		if (len <= 0)
-			return;
-		r->args[r->arg_count] = keep(s, len, copy_arg, wsi, i);
-		if (r->args[r->arg_count] == NULL)
-			r->bad = "a part of the query cannot be read";
-		else if (strlen(r->args[r->arg_count]) != (size_t)len)
-			r->bad = "the query has a NUL byte";
-		else
-			r->arg_count++;
-	}
-	if (lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, SERVER_ARGS_MAX) > 0)
-		r->bad = "the query has too many parts";
-}
-
-static void
-read_request(struct server_conn *conn, struct lws *wsi, const char *upgrade, struct server_request *r)
-{
-	struct server *s = conn->server;
-	char *uri = NULL;
-	int uri_len = 0, method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
-	size_t headers;
-
-	memset(r, 0, sizeof(*r));
-	buf_clear(&s->scratch);
-	r->peer = conn->peer != NULL ? conn->peer : "unknown";
-	r->method = method_name(method);
-	r->path = uri != NULL ? uri : "";
-	headers = headers_length(wsi);
-	if (headers > s->max_header) {
-		r->too_large = true;
-		r->bad = TOO_LONG;
-		return;
-	}
-	if (!buf_reserve(&s->scratch,
-		    headers + 64 + (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) +
-			    2 * SERVER_ARGS_MAX + WSI_TOKEN_COUNT)) {
-		r->bad = "out of memory";
-		return;
-	}
-	if (upgrade != NULL && strcasecmp(upgrade, "websocket") == 0) {
-		r->bad = handshake_fault(s, wsi);
-		r->upgrade = r->bad == NULL;
-	}
-	r->authorization = header(s, wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-	r->api_key = custom(s, wsi, API_KEY);
-	r->forwarded_host = custom(s, wsi, FORWARDED_HOST);
-	r->forwarded_proto = custom(s, wsi, FORWARDED_PROTO);
-	r->tls = lws_is_ssl(wsi) != 0;
-	r->origin = header(s, wsi, WSI_TOKEN_ORIGIN);
-	r->host = header(s, wsi, WSI_TOKEN_HOST);
-	r->user_agent = header(s, wsi, WSI_TOKEN_HTTP_USER_AGENT);
-	r->forwarded_for = header(s, wsi, WSI_TOKEN_X_FORWARDED_FOR);
-	r->protocols = conn->moved && conn->peer != NULL ? conn->peer + strlen(conn->peer) + 1
-							 : header(s, wsi, WSI_TOKEN_PROTOCOL);
-	read_args(s, wsi, r);
-}
-
-const char *
-server_request_arg(const struct server_request *r, const char *name, bool *twice)
-{
-	const char *value = NULL;
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < r->arg_count; i++) {
-		if (strncmp(r->args[i], name, len) != 0 ||
-			(r->args[i][len] != '=' && r->args[i][len] != '\0'))
-			continue;
-		if (value != NULL)
-			*twice = true;
-		value = r->args[i][len] == '=' ? r->args[i] + len + 1 : "";
-	}
-	return value;
-}
 
 static void
 write_refusal(struct buf *out, const struct api_error *e)
@@ -340,104 +115,6 @@ write_refusal(struct buf *out, const struct api_error *e)
 	buf_add(out, body.data, body.len);
 	out->failed = out->failed || body.failed;
 	buf_free(&body);
-}
-
-/* The connection closes behind it. */
-static void
-refuse(struct lws *wsi, const struct api_error *e)
-{
-	struct buf out = BUF_INIT;
-
-	write_refusal(&out, e);
-	if (!out.failed)
-		(void)lws_write(wsi, (unsigned char *)out.data, out.len, LWS_WRITE_HTTP_FINAL);
-	buf_free(&out);
-}
-
-static void move_on(void *arg);
-
-static void
-move_free(struct move *m)
-{
-	if (m->fd >= 0)
-		(void)close(m->fd);
-	free(m->peer);
-	buf_free(&m->request);
-	free(m);
-}
-
-/* Keeps what the connection needs to be given to the library once more, which
- * happens when the library has let go of it. */
-static bool
-move_begin(struct server_conn *conn, struct lws *wsi, const struct server_request *r)
-{
-	struct server *s = conn->server;
-	struct move *m = calloc(1, sizeof(*m));
-	size_t peer_len = strlen(r->peer) + 1, list_len = strlen(r->protocols) + 1;
-
-	if (m == NULL)
-		return false;
-	m->fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 3);
-	m->peer = malloc(peer_len + list_len);
-	rehandshake_write(&m->request, r, header(s, wsi, WSI_TOKEN_KEY));
-	if (s->mover == NULL && !s->stopped)
-		s->mover = loop_timer_new(s->loop, move_on, s);
-	if (m->fd < 0 || m->peer == NULL || m->request.failed || s->mover == NULL) {
-		move_free(m);
-		return false;
-	}
-	memcpy(m->peer, r->peer, peer_len);
-	memcpy(m->peer + peer_len, r->protocols, list_len);
-	m->from = conn;
-	conn->wsi = wsi;
-	conn->leaving = true;
-	m->next = s->moves;
-	s->moves = m;
-	loop_timer_set(s->mover, 1);
-	return true;
-}
-
-static void
-move_left(struct server_conn *conn)
-{
-	for (struct move *m = conn->server->moves; m != NULL; m = m->next) {
-		if (m->from == conn) {
-			m->from = NULL;
-			loop_timer_set(conn->server->mover, 1);
-		}
-	}
-}
-
-/* 0: go on with the upgrade, or, if it is leaving by now, wait; -1: refused, close. */
-static int
-on_request(struct server_conn *conn, struct lws *wsi, const char *upgrade)
-{
-	struct server *s = conn->server;
-	struct server_request request;
-	struct api_error e = API_ERROR_INIT;
-	bool accepted = false;
-
-	if (conn->user != NULL || conn->leaving)
-		return -1;
-	read_request(conn, wsi, upgrade, &request);
-	if (request.upgrade && !conn->moved && rehandshake_needed(request.protocols)) {
-		if (lws_is_ssl(wsi))
-			api_error_fail(&e, 400, "header_too_large", "sec-websocket-protocol",
-				"over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes; use a ticket");
-		else if (move_begin(conn, wsi, &request))
-			return 0;
-		else
-			api_error_fail(
-				&e, 503, "out_of_memory", "daemon", "out of memory or descriptors");
-	} else {
-		accepted = s->handlers.request(s->handlers.arg, &request, &e, &conn->user);
-	}
-	if (accepted)
-		cork(conn, true);
-	else
-		refuse(wsi, &e);
-	api_error_free(&e);
-	return accepted ? 0 : -1;
 }
 
 /* Messages */
@@ -540,18 +217,6 @@ write_close(struct server_conn *conn, uint16_t code, const char *reason)
 	queue(conn, frame, n);
 }
 
-/* What has come and is not going to be read: closing a socket with unread
- * bytes resets the connection, and the peer may lose our close frame. */
-static void
-discard_input(int fd)
-{
-	char scratch[4096];
-
-	for (int i = 0; i < 64; i++)
-		if (recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
-			return;
-}
-
 /* The client closes: it is answered, and then the library hangs up.  What is
  * wrong with its frame decides the code. */
 static int
@@ -560,7 +225,7 @@ on_peer_close(struct server_conn *conn, const char *payload, size_t len)
 	if (!conn->closing) /* else this is the answer to ours */
 		write_close(conn, close_code_answer(payload, len), NULL);
 	conn->closing = true;
-	discard_input(conn->fd);
+	(void)listener_discard(conn->fd); /* or closing would reset, and take our frame away */
 	return -1;
 }
 
@@ -583,7 +248,7 @@ on_given_up(struct server_conn *conn)
 		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
 	conn->closing = true;
 	(void)shutdown(conn->fd, SHUT_WR);
-	discard_input(conn->fd);
+	(void)listener_discard(conn->fd);
 }
 
 /* Connections */
@@ -599,6 +264,14 @@ on_gone(struct server_conn *conn)
 		conn->server->handlers.closed(conn->server->handlers.arg, user);
 }
 
+/* The library has all that it needs and does not answer 101. */
+static void
+abandon(struct server_conn *conn)
+{
+	on_gone(conn);
+	kill_soon(conn);
+}
+
 /* The library has no word for "opaque" where it takes bytes that were read
  * already, so it is asked for here, while the connection is being made. */
 static struct server_conn *
@@ -606,17 +279,9 @@ arrive(struct server *s, struct lws *wsi)
 {
 	struct server_conn *conn = s != NULL ? s->arriving : NULL;
 
-	if (conn != NULL) {
-		s->arriving = NULL;
+	if (conn != NULL)
 		lws_set_opaque_user_data(wsi, conn);
-	}
 	return conn;
-}
-
-static bool
-is_request(enum lws_callback_reasons reason)
-{
-	return reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE || reason == LWS_CALLBACK_HTTP;
 }
 
 static int
@@ -632,31 +297,23 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 	}
 	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
 		conn = arrive(lws_vhost_user(lws_get_vhost(wsi)), wsi);
-	if (conn == NULL || (conn->tls && !conn->let_in && is_request(reason)))
-		/* nobody has looked at it: it is let in nowhere */
-		return is_request(reason) ? -1 : 0;
+	if (conn == NULL)
+		return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE ? -1
+												  : 0;
 	switch (reason) {
 	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
 		conn->wsi = wsi;
 		return conn->tls && tls_name(lws_get_ssl(wsi), conn) != EVH_OK ? -1 : 0;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		if (on_request(conn, wsi, in) != 0)
-			return -1;
-		/* To refuse is to shut the connection down, and it is needed still.  in
-		 * is the Upgrade header as the library keeps it: without its word the
-		 * request is one for a page, whose answer may take its time. */
-		if (conn->leaving)
-			*(char *)in = '-';
+		if (conn->user == NULL)
+			return -1; /* nobody has looked at it: it is let in nowhere */
+		cork(conn, true);
 		return 0;
 	case LWS_CALLBACK_HTTP:
-		if (conn->leaving)
-			return 0;
-		(void)on_request(conn, wsi, NULL); /* refused: it is no upgrade */
-		return -1;
+		return -1; /* none is granted that is no upgrade */
 	case LWS_CALLBACK_ESTABLISHED:
-		free(conn->peer);
-		conn->peer = NULL;
 		conn->wsi = wsi;
+		conn->open = true;
 		lws_set_wsi_user(wsi, conn); /* without, the library does not say that it gives up */
 		conn->server->handlers.opened(conn->server->handlers.arg, conn->user, conn);
 		return 0;
@@ -681,12 +338,12 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		on_gone(conn);
-		if (conn->leaving)
-			move_left(conn);
 		if (conn->at_gate != NULL)
 			gate_drop(conn->server->gate, conn->at_gate);
 		if (conn->server->serving == conn)
 			conn->server->serving = NULL;
+		if (conn->server->arriving == conn)
+			conn->server->arriving = NULL;
 		lws_set_opaque_user_data(wsi, NULL);
 		free(conn->peer);
 		free(conn->part);
@@ -720,7 +377,46 @@ static const struct lws_protocols ws_protocols[] = {
 /* Accepting */
 
 static void
-adopt(struct server *s, bool tls, int fd, const char *peer)
+give_up(struct server *s, int fd, void *user)
+{
+	(void)close(fd);
+	s->handlers.closed(s->handlers.arg, user);
+}
+
+/* Gives the library a connection whose request was granted, with one in its place
+ * that it can take, and what has come behind it. */
+static void
+adopt(struct server *s, int fd, const struct http_request *r, const struct gate_bytes *bytes, void *user)
+{
+	struct server_conn *conn = calloc(1, sizeof(*conn));
+
+	buf_clear(&s->handed_on);
+	handover_write(&s->handed_on, r);
+	buf_add(&s->handed_on, bytes->at + bytes->head, bytes->len - bytes->head);
+	if (conn == NULL || s->handed_on.failed) {
+		free(conn);
+		give_up(s, fd, user);
+		return;
+	}
+	conn->server = s;
+	conn->fd = fd;
+	conn->user = user;
+	s->arriving = conn;
+	(void)lws_adopt_socket_vhost_readbuf(s->vhost, fd, s->handed_on.data, s->handed_on.len);
+	if (s->arriving == NULL)
+		return; /* it has come and gone */
+	s->arriving = NULL;
+	if (conn->wsi == NULL) { /* it did not get as far as that, and closed the socket */
+		on_gone(conn);
+		free(conn);
+	} else if (!conn->open) {
+		abandon(conn);
+	}
+}
+
+/* Gives the library one to agree with on TLS. */
+static void
+adopt_tls(struct server *s, int fd, const char *peer)
 {
 	struct server_conn *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t how;
@@ -734,12 +430,10 @@ adopt(struct server *s, bool tls, int fd, const char *peer)
 	}
 	conn->server = s;
 	conn->fd = fd;
-	conn->tls = tls;
+	conn->tls = true;
 	memset(&how, 0, sizeof(how));
-	how.vh = tls ? s->tls_vhost : s->vhost;
-	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP;
-	if (tls)
-		how.type |= LWS_ADOPT_ALLOW_SSL;
+	how.vh = s->tls_vhost;
+	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL;
 	how.fd.sockfd = fd;
 	how.opaque = conn;
 	/* on failure the library closes the socket, and tells WSI_DESTROY if it got
@@ -757,7 +451,7 @@ on_secured(void *arg)
 	struct server_conn *conn = arg;
 	struct server *s = conn->server;
 
-	if (conn->at_gate != NULL || conn->let_in || conn->closing)
+	if (conn->at_gate != NULL || conn->user != NULL || conn->closing)
 		return; /* TLS 1.3 tells it again */
 	(void)lws_rx_flow_control(conn->wsi, 0);
 	if (s->gate != NULL)
@@ -783,9 +477,10 @@ skip_secured(void *arg, size_t len)
 }
 
 /* Lets the library read the record that was looked at, of which the socket, being
- * empty, does not tell it.  False when that was the end of the connection. */
+ * empty, does not tell it, up to the end of the handshake.  False when that was the
+ * end of the connection. */
 static bool
-serve_record(struct server_conn *conn, bool all)
+serve_record(struct server_conn *conn)
 {
 	struct server *s = conn->server;
 	struct lws_pollfd ready = { .fd = conn->fd };
@@ -799,7 +494,7 @@ serve_record(struct server_conn *conn, bool all)
 			return false; /* it is gone */
 		s->serving = NULL;
 		conn->lost = conn->lost || rc != 0;
-	} while (!conn->lost && all && tls_pending(lws_get_ssl(conn->wsi)) > 0);
+	} while (!conn->lost && !conn->open && tls_pending(lws_get_ssl(conn->wsi)) > 0);
 	return !conn->lost;
 }
 
@@ -809,26 +504,11 @@ pass_secured(void *arg)
 	struct server_conn *conn = arg;
 
 	(void)lws_rx_flow_control(conn->wsi, 1);
-	if (!serve_record(conn, true))
+	if (!serve_record(conn))
 		return false;
 	(void)lws_rx_flow_control(conn->wsi, 0);
 	lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0); /* the gate has one */
 	return true;
-}
-
-static void
-let_in(void *arg, const struct gate_guest *guest)
-{
-	struct server_conn *conn = guest->secured;
-
-	if (conn == NULL) {
-		adopt(arg, false, guest->fd, guest->peer);
-		return;
-	}
-	conn->at_gate = NULL;
-	conn->let_in = true;
-	(void)lws_rx_flow_control(conn->wsi, 1);
-	(void)serve_record(conn, false);
 }
 
 static void
@@ -845,7 +525,6 @@ dismiss(void *arg, const struct gate_guest *guest)
 	kill_soon(conn);
 }
 
-/* Closing with something unread would take the answer away again. */
 static void
 answer_secured(struct server_conn *conn, const struct buf *answer)
 {
@@ -856,77 +535,78 @@ answer_secured(struct server_conn *conn, const struct buf *answer)
 	if (!lws_partial_buffered(conn->wsi))
 		tls_say_goodbye(lws_get_ssl(conn->wsi));
 	(void)shutdown(conn->fd, SHUT_WR);
-	discard_input(conn->fd);
+	(void)listener_discard(conn->fd);
 	kill_soon(conn);
 }
 
-/* Refuses a connection whose request the library has not seen. */
+/* The library has not seen its request, or not all of it. */
+static void
+refuse(struct server *s, const struct gate_guest *guest, const struct api_error *e)
+{
+	struct buf out = BUF_INIT;
+
+	write_refusal(&out, e);
+	if (out.failed) {
+		dismiss(s, guest);
+	} else if (guest->secured != NULL) {
+		answer_secured(guest->secured, &out);
+	} else {
+		(void)send(guest->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		gate_see_off(s->gate, guest->fd, guest->peer);
+	}
+	buf_free(&out);
+}
+
 static void
 refuse_at_gate(void *arg, const struct gate_guest *guest, const struct api_error *e)
 {
 	struct refusal refusal = { .remote_addr = guest->peer };
-	struct buf out = BUF_INIT;
 
-	(void)arg;
-	write_refusal(&out, e);
-	if (out.failed) {
-		dismiss(arg, guest);
-	} else if (guest->secured != NULL) {
-		answer_secured(guest->secured, &out);
-	} else {
-		discard_input(guest->fd);
-		(void)send(guest->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		(void)close(guest->fd);
-	}
-	buf_free(&out);
+	refuse(arg, guest, e);
 	refusal_log(&refusal, e);
 }
 
-/* Gives a connection to the library once more, with the request that it can
- * take in place of the one that it could not. */
-static void
-adopt_again(struct server *s, struct move *m)
+/* Whether the library can go on with what is granted. */
+static bool
+can_go_on(const struct http_request *r, struct api_error *e)
 {
-	struct server_conn *conn = calloc(1, sizeof(*conn));
+	const char *header, *fault = r->tls && r->upgrade ? handover_fault(r, &header) : NULL;
 
-	if (conn != NULL) {
-		conn->server = s;
-		conn->fd = m->fd;
-		conn->peer = m->peer;
-		conn->moved = true;
-		m->fd = -1;
-		m->peer = NULL;
-		s->arriving = conn;
-		(void)lws_adopt_socket_vhost_readbuf(
-			s->vhost, conn->fd, m->request.data, m->request.len);
-		if (s->arriving != NULL) { /* it did not get as far as that, and closed the socket */
-			s->arriving = NULL;
-			free(conn->peer);
-			free(conn);
-		}
-	}
-	move_free(m);
+	if (fault != NULL)
+		api_error_fail(e, 400, "header_too_large", header, "%s", fault);
+	return fault == NULL;
 }
 
-/* One step for each that moves: it leaves, then it arrives. */
+/* The head is there: whether it becomes a WebSocket is for the handler to say. */
 static void
-move_on(void *arg)
+let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes)
 {
 	struct server *s = arg;
-	struct move *here = s->moves, *m;
+	struct server_conn *conn = guest->secured;
+	struct api_error e = API_ERROR_INIT;
+	struct http_request r;
+	void *user = NULL;
 
-	s->moves = NULL;
-	while ((m = here) != NULL) {
-		here = m->next;
-		if (m->from != NULL) {
-			/* this way the library closes its descriptor and leaves the connection */
-			lws_set_timeout(m->from->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
-			m->next = s->moves;
-			s->moves = m;
-		} else {
-			adopt_again(s, m);
-		}
+	if (!http_request_read(&r, &s->text, bytes->at, bytes->head))
+		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
+	r.peer = guest->peer;
+	r.tls = conn != NULL;
+	if (e.code != 0 || !can_go_on(&r, &e)) {
+		refuse_at_gate(s, guest, &e);
+	} else if (!s->handlers.request(s->handlers.arg, &r, &e, &user)) {
+		refuse(s, guest, &e);
+	} else if (conn == NULL) {
+		adopt(s, guest->fd, &r, bytes, user);
+	} else {
+		conn->at_gate = NULL;
+		conn->user = user;
+		free(conn->peer);
+		conn->peer = NULL;
+		(void)lws_rx_flow_control(conn->wsi, 1);
+		if (serve_record(conn) && !conn->open)
+			abandon(conn);
 	}
+	api_error_free(&e);
 }
 
 /* No descriptor is left: takes the spare one to tell the next in line, so
@@ -963,7 +643,7 @@ on_connection(void *arg)
 		int fd = listener_accept(l->fd, peer);
 
 		if (fd >= 0 && l->tls) {
-			adopt(l->server, true, fd, peer);
+			adopt_tls(l->server, fd, peer);
 		} else if (fd >= 0) {
 			gate_take(l->server->gate, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
@@ -1143,13 +823,6 @@ server_stop_listening(struct server *s)
 		free(s->listening[i]);
 	}
 	s->listener_count = 0;
-	loop_timer_free(&s->mover);
-	while (s->moves != NULL) {
-		struct move *m = s->moves;
-
-		s->moves = m->next;
-		move_free(m);
-	}
 }
 
 void
@@ -1162,7 +835,8 @@ server_free(struct server **server)
 	free(s->listeners);
 	free(s->listening);
 	buf_free(&s->addresses);
-	buf_free(&s->scratch);
+	buf_free(&s->text);
+	buf_free(&s->handed_on);
 	if (s->spare_fd >= 0)
 		(void)close(s->spare_fd);
 	free(s);

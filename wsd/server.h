@@ -8,6 +8,7 @@
 
 #include "common/api_error.h"
 #include "common/conf.h"
+#include "wsd/http_request.h"
 #include "wsd/loop.h"
 
 #include <stdbool.h>
@@ -17,32 +18,10 @@
 struct server;
 struct server_conn;
 
-#define SERVER_ARGS_MAX 32
-
-/* A request as it came.  Header values are NULL when absent; all text lives
- * until the handler returns. */
-struct server_request {
-	const char *method, *path;
-	const char *args[SERVER_ARGS_MAX]; /* "name=value", decoded */
-	size_t arg_count;
-	bool upgrade;	 /* asks for a WebSocket, in a form that can be met */
-	const char *bad; /* what is wrong with the request itself, or NULL */
-	bool too_large;	 /* bad: its header is over the limit */
-	const char *authorization, *api_key, *origin, *host, *user_agent, *forwarded_for;
-	const char *forwarded_host, *forwarded_proto; /* of X-Forwarded-… */
-	bool tls;				      /* to this daemon */
-	const char *protocols;			      /* Sec-WebSocket-Protocol, as the client sent it */
-	const char *peer;			      /* address, "unix" for a Unix socket */
-};
-
-/* The value of a query parameter: NULL if absent; *twice if it is repeated. */
-const char *server_request_arg(const struct server_request *request, const char *name, bool *twice);
-
 struct server_handlers {
 	/* Accepts (returns true and sets *user, which comes back in all that
 	 * follows) or refuses (false, with e filled). */
-	bool (*request)(
-		void *arg, const struct server_request *request, struct api_error *e, void **user);
+	bool (*request)(void *arg, const struct http_request *request, struct api_error *e, void **user);
 	/* The handshake is over; conn is what server_* take. */
 	void (*opened)(void *arg, void *user, struct server_conn *conn);
 	/* A whole text message. */

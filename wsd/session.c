@@ -383,7 +383,7 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 }
 
 static void
-tell_refusal(struct sessions *s, const struct server_request *r, const struct handshake *h,
+tell_refusal(struct sessions *s, const struct http_request *r, const struct handshake *h,
 	const struct api_error *e)
 {
 	struct refusal refusal = { h->remote_addr[0] != '\0' ? h->remote_addr : r->peer, h->who.user_id,
@@ -394,7 +394,7 @@ tell_refusal(struct sessions *s, const struct server_request *r, const struct ha
 }
 
 static bool
-on_request(void *arg, const struct server_request *r, struct api_error *e, void **user)
+on_request(void *arg, const struct http_request *r, struct api_error *e, void **user)
 {
 	struct sessions *s = arg;
 	struct handshake_rules rules = { s->setup.conf, s->auth, s->tickets, hub_grouping(s->hub),

@@ -78,10 +78,22 @@ set_up(void)
 	FUZZ_CHECK(conf_init(&conf) == EVH_OK);
 }
 
-static void
-take(struct server_request *r, char *line)
+/* name=value, taken apart in place. */
+static struct http_arg
+arg(char *text)
 {
-	const char *value = line + 1;
+	char *equals = strchr(text, '=');
+
+	if (equals == NULL)
+		return (struct http_arg){ text, "" };
+	*equals = '\0';
+	return (struct http_arg){ text, equals + 1 };
+}
+
+static void
+take(struct http_request *r, char *line)
+{
+	char *value = line + 1;
 
 	switch (line[0]) {
 	case 'm':
@@ -109,8 +121,8 @@ take(struct server_request *r, char *line)
 		r->protocols = value;
 		break;
 	case 'q':
-		if (r->arg_count < SERVER_ARGS_MAX)
-			r->args[r->arg_count++] = value;
+		if (r->arg_count < HTTP_HEAD_ARGS_MAX)
+			r->args[r->arg_count++] = arg(value);
 		break;
 	case 'c':
 		conf.unknown_event_types =
@@ -135,14 +147,14 @@ check_unclaimed(const char *ticket)
 }
 
 static bool
-asked_for(const struct server_request *r)
+asked_for(const struct http_request *r)
 {
 	return strcmp(r->method, "GET") == 0 && strstr(r->path, "/subscribe") != NULL;
 }
 
 /* Nobody is let in without one of the four secrets, nor to what it forbids. */
 static void
-check_accepted(const struct handshake *h, const struct server_request *r)
+check_accepted(const struct handshake *h, const struct http_request *r)
 {
 	bool global = false;
 
@@ -182,7 +194,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { (const char *)data, size };
-	struct server_request r = {
+	struct http_request r = {
 		.method = "GET", .path = "/api/v1/ws/subscribe", .upgrade = true, .peer = "127.0.0.1"
 	};
 	struct handshake_rules rules = { .conf = &conf, .types = &types, .epoch = epoch };

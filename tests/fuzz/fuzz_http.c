@@ -3,7 +3,7 @@
  * has none of the shapes that others read in another way. */
 
 #include "tests/fuzz/fuzz.h"
-#include "wsd/http_head.h"
+#include "wsd/http_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #define HEAD_MAX 2048
 
 static enum http_head
-check(const char *bytes, size_t len, int *code)
+check(const char *bytes, size_t len, size_t *head, int *code)
 {
 	struct api_error e = API_ERROR_INIT;
 	struct buf body = BUF_INIT;
@@ -20,7 +20,7 @@ check(const char *bytes, size_t len, int *code)
 
 	FUZZ_CHECK(exact != NULL);
 	memcpy(exact, bytes, len);
-	state = http_head_check(exact, len, HEAD_MAX, &e);
+	state = http_head_check(exact, len, HEAD_MAX, head, &e);
 	FUZZ_CHECK((state == HTTP_HEAD_BAD) == (e.code != 0));
 	*code = e.code;
 	if (e.code != 0) {
@@ -65,30 +65,66 @@ check_good(const char *bytes, size_t len)
 	FUZZ_CHECK(strcasestr(bytes, "host:") != NULL);
 }
 
+/* The length of a text of a request. */
+static size_t
+length(const char *text)
+{
+	if (text == NULL)
+		return 0;
+	FUZZ_CHECK(strpbrk(text, "\r\n") == NULL);
+	return strlen(text);
+}
+
+/* What is read from a good head is no more than that, and does not point there. */
+static void
+check_request(const char *bytes, size_t len)
+{
+	struct buf text = BUF_INIT;
+	struct http_request r;
+	char *exact = malloc(len);
+	size_t total;
+
+	FUZZ_CHECK(exact != NULL);
+	memcpy(exact, bytes, len);
+	FUZZ_CHECK(http_request_read(&r, &text, exact, len));
+	free(exact);
+	total = length(r.method) + length(r.path) + length(r.authorization) + length(r.api_key) +
+		length(r.origin) + length(r.host) + length(r.user_agent) + length(r.forwarded_for) +
+		length(r.forwarded_host) + length(r.forwarded_proto) + length(r.connection) +
+		length(r.key) + length(r.protocols);
+	for (size_t i = 0; i < r.arg_count; i++)
+		total += length(r.args[i].name) + length(r.args[i].value);
+	FUZZ_CHECK(total < len && r.path[0] == '/');
+	FUZZ_CHECK(!r.upgrade || (r.bad == NULL && strlen(r.key) == 24 && r.connection != NULL));
+	buf_free(&text);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { (const char *)data, size };
-	size_t len, step;
+	size_t len, step, head, part_head;
 	char *text = fuzz_rest(&in, &len), *terminated;
 	int code, part_code;
-	enum http_head whole = check(text, len, &code);
+	enum http_head whole = check(text, len, &head, &code);
 
 	if (whole == HTTP_HEAD_GOOD) {
 		terminated = calloc(1, len + 1); /* strcasestr wants its end */
 		FUZZ_CHECK(terminated != NULL);
 		memcpy(terminated, text, len);
 		check_good(terminated, len);
+		FUZZ_CHECK(head >= 4 && memmem(text, len, "\r\n\r\n", 4) == text + head - 4);
+		check_request(text, head);
 		free(terminated);
 	}
 	step = len / 24 + 1;
 	for (size_t n = 0; n < len; n += step) {
-		enum http_head part = check(text, n, &part_code);
+		enum http_head part = check(text, n, &part_head, &part_code);
 
 		if (part == HTTP_HEAD_BAD) /* it has been refused, and would be */
 			FUZZ_CHECK(whole == HTTP_HEAD_BAD);
 		if (part == HTTP_HEAD_GOOD)
-			FUZZ_CHECK(whole == HTTP_HEAD_GOOD);
+			FUZZ_CHECK(whole == HTTP_HEAD_GOOD && part_head == head);
 	}
 	free(text);
 	return 0;
