@@ -1,6 +1,9 @@
 #include "wsd/gate.h"
 
+#include "common/address.h"
 #include "common/clock.h"
+#include "common/guard.h"
+#include "wsd/headcount.h"
 #include "wsd/http_head.h"
 #include "wsd/listener.h"
 
@@ -25,7 +28,9 @@ struct gate_place {
 	void *secured;
 	char *had; /* of the head */
 	size_t had_len;
-	bool leaves; /* it has been answered */
+	bool watched;
+	bool leaves;		   /* it has been answered */
+	struct headcount *counted; /* NULL: its address has no limit */
 	char peer[LISTENER_ADDRESS_BYTES];
 };
 
@@ -38,6 +43,7 @@ struct gate {
 	struct loop_timer *timer;
 	struct gate_place *first, *last; /* in the order of their deadlines */
 	char *head;			 /* max_header bytes */
+	struct headcount *counts;	 /* of those that wait */
 	/* those that are being looked at, of which one may go because of another */
 	struct epoll_event events[EVENTS_MAX];
 	int event_count;
@@ -48,7 +54,9 @@ forget(struct gate *g, struct gate_place *w)
 {
 	*(w->prev != NULL ? &w->prev->next : &g->first) = w->next;
 	*(w->next != NULL ? &w->next->prev : &g->last) = w->prev;
-	(void)epoll_ctl(g->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	if (w->watched)
+		(void)epoll_ctl(g->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	headcount_leave(&g->counts, w->counted);
 	for (int i = 0; i < g->event_count; i++)
 		if (g->events[i].data.ptr == w)
 			g->events[i].data.ptr = NULL;
@@ -190,7 +198,7 @@ on_timer(void *arg)
 
 		api_error_fail(
 			&e, 408, "handshake_timeout", "request", "the request has not come in time");
-		release(g, g->first, g->first->leaves ? ENDED : REFUSED, NULL, &e);
+		release(g, g->first, g->first->leaves || !g->first->watched ? ENDED : REFUSED, NULL, &e);
 		api_error_free(&e);
 	}
 	if (g->first != NULL)
@@ -228,29 +236,81 @@ on_readable(void *arg)
 	g->event_count = 0;
 }
 
-static struct gate_place *
-wait_for(struct gate *g, int fd, const char *peer, void *secured)
+/* False when as many of its address wait as may be there. */
+static bool
+count_in(struct gate *g, struct gate_place *w)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	const struct conf *conf = g->setup.conf;
+	uint8_t key[HEADCOUNT_KEY_BYTES];
+
+	if (conf->max_clients_per_address == 0 || !guard_applies(w->peer, conf) ||
+		!address_key(w->peer, key))
+		return true;
+	w->counted = headcount_enter(&g->counts, key, (size_t)conf->max_clients_per_address);
+	return w->counted != NULL;
+}
+
+enum evh_rc
+gate_expect(struct gate *g, int fd, const char *peer, void *secured, struct gate_place **place)
+{
 	struct gate_place *w = calloc(1, sizeof(*w));
 
+	*place = NULL;
 	if (w == NULL)
-		return NULL;
+		return EVH_NOMEM;
 	w->fd = fd;
 	w->secured = secured;
 	memcpy(w->peer, peer, strnlen(peer, sizeof(w->peer) - 1));
 	w->deadline = clock_mono_us() + g->setup.timeout_ms * 1000;
-	event.data.ptr = w;
-	if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+	if (!count_in(g, w)) {
 		free(w);
-		return NULL;
+		return EVH_FULL;
 	}
 	if (g->first == NULL)
 		loop_timer_set(g->timer, g->setup.timeout_ms * 1000);
 	w->prev = g->last;
 	*(g->last != NULL ? &g->last->next : &g->first) = w;
 	g->last = w;
-	return w;
+	*place = w;
+	return EVH_OK;
+}
+
+enum evh_rc
+gate_secured(struct gate *g, struct gate_place *w)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+
+	event.data.ptr = w;
+	if (!w->watched && epoll_ctl(g->epoll, EPOLL_CTL_ADD, w->fd, &event) != 0)
+		return EVH_NOMEM;
+	w->watched = true;
+	return EVH_OK;
+}
+
+/* Waits for more from a plain connection, of which len bytes have come. */
+static enum evh_rc
+wait_for(struct gate *g, int fd, const char *peer, size_t len, bool leaves)
+{
+	struct gate_place *w;
+	enum evh_rc rc = gate_expect(g, fd, peer, NULL, &w);
+
+	if (rc != EVH_OK)
+		return rc;
+	w->leaves = leaves;
+	if (len > 0 && !keep(g, w, len))
+		rc = EVH_NOMEM;
+	if (rc == EVH_OK)
+		rc = gate_secured(g, w);
+	if (rc != EVH_OK)
+		forget(g, w);
+	return rc;
+}
+
+void
+gate_crowded(struct api_error *e)
+{
+	api_error_fail(e, 409, "too_many_connections", "remote_addr",
+		"the address has too many connections that have sent no request");
 }
 
 void
@@ -266,35 +326,26 @@ gate_take(struct gate *g, int fd, const char *peer)
 	else if (bytes.len > 0)
 		outcome = judge(g, &bytes, &e);
 	if (outcome == WAITS) {
-		struct gate_place *w = wait_for(g, fd, peer, NULL);
-
-		if (w != NULL && (bytes.len == 0 || keep(g, w, bytes.len)))
+		switch (wait_for(g, fd, peer, bytes.len, false)) {
+		case EVH_OK:
 			return;
-		if (w != NULL)
-			forget(g, w);
-		outcome = ENDED;
+		case EVH_FULL:
+			gate_crowded(&e);
+			outcome = REFUSED;
+			break;
+		default:
+			outcome = ENDED;
+		}
 	}
 	settle(g, &guest, outcome, &bytes, &e);
 	api_error_free(&e);
 }
 
-struct gate_place *
-gate_take_secured(struct gate *g, int fd, const char *peer, void *secured)
-{
-	return wait_for(g, fd, peer, secured);
-}
-
 void
 gate_see_off(struct gate *g, int fd, const char *peer)
 {
-	struct gate_place *w = NULL;
-
 	(void)shutdown(fd, SHUT_WR);
-	if (listener_discard(fd))
-		w = wait_for(g, fd, peer, NULL);
-	if (w != NULL)
-		w->leaves = true;
-	else
+	if (!listener_discard(fd) || wait_for(g, fd, peer, 0, true) != EVH_OK)
 		(void)close(fd);
 }
 

@@ -2,7 +2,8 @@
  *
  * What is let through comes with its head, whole and good.  Whoever takes longer
  * than the time for a handshake, byte by byte or not at all, has cost a
- * descriptor and the bytes that came, and is told 408.
+ * descriptor and the bytes that came, and is told 408.  Those who wait are counted
+ * by their addresses.
  *
  * With TLS the library reads the head as well, so the bytes are looked at where
  * they wait and not taken: decrypted, in the record of TLS that they came in.  A
@@ -14,6 +15,7 @@
 #define EVH_WSD_GATE_H
 
 #include "common/api_error.h"
+#include "common/conf.h"
 #include "wsd/loop.h"
 
 #include <stdbool.h>
@@ -24,7 +26,7 @@ struct gate;
 struct gate_place; /* of one that waits */
 
 /* A connection.  Plain: fd is its, and secured NULL.  TLS: secured is what
- * gate_take_secured was given, and fd is only watched. */
+ * gate_expect was given, and fd is only watched. */
 struct gate_guest {
 	int fd;
 	const char *peer;
@@ -51,8 +53,9 @@ struct gate_view {
 
 struct gate_setup {
 	struct loop *loop;
-	size_t max_header;  /* bytes of a head */
-	int64_t timeout_ms; /* from the connection to the end of the head */
+	const struct conf *conf; /* max_clients_per_address, as it is when somebody comes */
+	size_t max_header;	 /* bytes of a head */
+	int64_t timeout_ms;	 /* from the connection to the end of the head */
 	struct gate_view view;
 	/* The head is good: the guest is the callee's from now on. */
 	void (*let_in)(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes);
@@ -69,10 +72,18 @@ enum evh_rc gate_new(struct gate **out, const struct gate_setup *setup);
 /* Takes a connection over; it may be let in or refused at once. */
 void gate_take(struct gate *gate, int fd, const char *peer);
 
-/* The same for one whose TLS has been agreed on, and nothing happens before the
- * next turn of the loop.  NULL when out of memory or descriptors.  What is
- * returned ends with the call of let_in, refuse or dismiss, or by gate_drop. */
-struct gate_place *gate_take_secured(struct gate *gate, int fd, const char *peer, void *secured);
+/* A connection whose TLS is to be agreed on, by the library; the time runs from now
+ * on.  EVH_FULL when as many of its address wait as may, EVH_NOMEM.  *place ends
+ * with the call of let_in, refuse or dismiss, or by gate_drop. */
+enum evh_rc
+gate_expect(struct gate *gate, int fd, const char *peer, void *secured, struct gate_place **place);
+
+/* What EVH_FULL means, as an error to answer or to log. */
+void gate_crowded(struct api_error *e);
+
+/* It is agreed on.  Nothing happens before the next turn of the loop.  May be told
+ * twice; EVH_NOMEM when out of memory or descriptors. */
+enum evh_rc gate_secured(struct gate *gate, struct gate_place *place);
 
 /* Closes a plain connection that has been answered, once the peer has read that:
  * a close that finds something unread takes the answer away (RFC 9112 section 9.6). */

@@ -22,6 +22,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/gauges.c %D%/gauges.h \
 	%D%/group.c %D%/group.h \
 	%D%/handshake.c %D%/handshake.h \
+	%D%/headcount.c %D%/headcount.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/hash.h \
 	%D%/handover.c %D%/handover.h \

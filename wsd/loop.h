@@ -23,7 +23,7 @@ struct loop_fd;
 struct loop_timer;
 
 /* fds: how many descriptors the process may come to hold.  handshake_ms: what
- * a peer may take over its handshake, and as much again over that of TLS. */
+ * a peer may take over that of TLS. */
 enum evh_rc loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t handshake_ms);
 
 /* Everything that was watched must have been unwatched. */

@@ -73,7 +73,6 @@ struct server_conn {
 	struct gate_place *at_gate;
 	struct server *server;
 	void *user; /* NULL until its request was granted, and when that is over */
-	char *peer; /* TLS: until its request was granted */
 	char *part; /* of a message that comes in pieces */
 	uint32_t part_len;
 };
@@ -345,7 +344,6 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 		if (conn->server->arriving == conn)
 			conn->server->arriving = NULL;
 		lws_set_opaque_user_data(wsi, NULL);
-		free(conn->peer);
 		free(conn->part);
 		free(conn);
 		return 0;
@@ -375,6 +373,21 @@ static const struct lws_protocols ws_protocols[] = {
 };
 
 /* Accepting */
+
+/* Nothing can be said before TLS is agreed on. */
+static void
+turn_away(const char *peer, enum evh_rc rc)
+{
+	struct refusal refusal = { .remote_addr = peer };
+	struct api_error e = API_ERROR_INIT;
+
+	if (rc == EVH_FULL)
+		gate_crowded(&e);
+	else
+		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
+	refusal_log(&refusal, &e);
+	api_error_free(&e);
+}
 
 static void
 give_up(struct server *s, int fd, void *user)
@@ -420,10 +433,12 @@ adopt_tls(struct server *s, int fd, const char *peer)
 {
 	struct server_conn *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t how;
+	enum evh_rc rc = EVH_NOMEM;
 
 	if (conn != NULL)
-		conn->peer = strdup(peer);
-	if (conn == NULL || conn->peer == NULL) {
+		rc = gate_expect(s->gate, fd, peer, conn, &conn->at_gate);
+	if (rc != EVH_OK) {
+		turn_away(peer, rc);
 		free(conn);
 		(void)close(fd);
 		return;
@@ -436,9 +451,13 @@ adopt_tls(struct server *s, int fd, const char *peer)
 	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL;
 	how.fd.sockfd = fd;
 	how.opaque = conn;
-	/* on failure the library closes the socket, and tells WSI_DESTROY if it got
-	 * as far as that; conn may be gone then, so it is not touched */
-	(void)lws_adopt_descriptor_vhost_via_info(&how);
+	s->arriving = conn;
+	if (lws_adopt_descriptor_vhost_via_info(&how) == NULL && s->arriving != NULL) {
+		/* it did not get as far as telling WSI_DESTROY, and closed the socket */
+		gate_drop(s->gate, conn->at_gate);
+		free(conn);
+	}
+	s->arriving = NULL;
 }
 
 /* At the gate */
@@ -451,13 +470,14 @@ on_secured(void *arg)
 	struct server_conn *conn = arg;
 	struct server *s = conn->server;
 
-	if (conn->at_gate != NULL || conn->user != NULL || conn->closing)
+	if (conn->at_gate == NULL)
 		return; /* TLS 1.3 tells it again */
 	(void)lws_rx_flow_control(conn->wsi, 0);
-	if (s->gate != NULL)
-		conn->at_gate = gate_take_secured(s->gate, conn->fd, conn->peer, conn);
-	if (conn->at_gate == NULL)
+	if (gate_secured(s->gate, conn->at_gate) != EVH_OK) {
+		gate_drop(s->gate, conn->at_gate);
+		conn->at_gate = NULL;
 		kill_soon(conn);
+	}
 }
 
 static bool
@@ -600,8 +620,6 @@ let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes
 	} else {
 		conn->at_gate = NULL;
 		conn->user = user;
-		free(conn->peer);
-		conn->peer = NULL;
 		(void)lws_rx_flow_control(conn->wsi, 1);
 		if (serve_record(conn) && !conn->open)
 			abandon(conn);
@@ -691,6 +709,7 @@ static enum evh_rc
 make_gate(struct server *s, const struct conf *conf)
 {
 	const struct gate_setup setup = { .loop = s->loop,
+		.conf = conf,
 		.max_header = s->max_header,
 		.timeout_ms = conf->handshake_timeout,
 		.view = { peek_secured, skip_secured, pass_secured },

@@ -1,6 +1,8 @@
 """Limits: what one address may try, and what one client may ask for."""
 
 import concurrent.futures
+import os
+import select
 import signal
 import socket
 import time
@@ -166,6 +168,42 @@ def test_connections_of_a_64(make_hub):
     assert {"2001:db8::", "2001:db8::1"} <= rows  # the whole address is what is told
     for ws in held:
         ws.close()
+
+
+def idle(hub, count):
+    """Connections that have begun a request.  (Without a byte the kernel keeps them for itself.)"""
+    host, port = hub.wsd.listen.rsplit(":", 1)
+    held = []
+    for _ in range(count):
+        held.append(socket.create_connection((host, int(port)), procs.PATIENCE))
+        held[-1].sendall(b"GET ")
+    return held
+
+
+def test_connections_that_ask_for_nothing(make_hub):
+    """They count too, before anybody knows who they are; who asks at once gets in."""
+    hub = make_hub(max_clients_per_address=3, trusted_proxies="203.0.113.1", handshake_timeout="5m")
+    who = hub.credential()
+    held = idle(hub, 8)
+    answered, _, _ = select.select(held, [], [], procs.PATIENCE)
+    while len(answered) < 5:
+        answered, _, _ = select.select(held, [], [], procs.PATIENCE)
+    for sock in answered:
+        data = b""
+        while more := sock.recv(4096):
+            data += more
+        assert data.startswith(b"HTTP/1.1 409 ") and b"too_many_connections" in data
+    assert len(answered) == 5
+    subscribe(hub.wsd.listen, who).close()
+    fds = f"/proc/{hub.wsd.process.pid}/fd"
+    before = len(os.listdir(fds))
+    for sock in held:
+        sock.close()
+    procs.wait_for(lambda: len(os.listdir(fds)) <= before - 3, "they are still there")
+    [sock] = idle(hub, 1)
+    with sock:
+        sock.sendall(b"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(12) == b"HTTP/1.1 404"
 
 
 # ---- the form of a request

@@ -199,6 +199,31 @@ def memory(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
+def test_handshakes_that_do_not_end(make_hub):
+    """Who has not agreed on TLS, or has and asks for nothing, counts for its address."""
+    tls = Tls(make_hub, max_clients_per_address=4, trusted_proxies="203.0.113.1", handshake_timeout="5m")
+    fds = f"/proc/{tls.hub.wsd.process.pid}/fd"
+    before = len(os.listdir(fds))
+    address = tls.hub.wsd.listen.rsplit(":", 1)
+    held = []
+    for _ in range(2):
+        held.append(socket.create_connection(address, timeout=procs.PATIENCE))
+        held[-1].sendall(b"\x16\x03\x01")
+    for _ in range(2):
+        raw = socket.create_connection(address, timeout=procs.PATIENCE)
+        held.append(tls.context.wrap_socket(raw, server_hostname="localhost"))
+    with socket.create_connection(address, timeout=procs.PATIENCE) as raw:
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            tls.context.wrap_socket(raw, server_hostname="localhost")
+    procs.wait_for(lambda: "too_many_connections" in tls.hub.wsd.process.text(), "it is not told in the log")
+    held.pop().close()
+    held.pop(0).close()
+    procs.wait_for(lambda: len(os.listdir(fds)) <= before + 2, "they are still there")
+    tls.subscribe(tls.hub.credential()).close()
+    for sock in held:
+        sock.close()
+
+
 def test_a_slow_reader(make_hub):
     """It costs a position, not a queue, and gets everything in order."""
     tls = Tls(make_hub, stall_timeout="1m", log_memory="1M")
