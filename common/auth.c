@@ -19,8 +19,10 @@
 	" AND (expires_at IS NULL OR julianday(expires_at) > julianday('now'))"
 
 struct auth {
+	sqlite3 *db;
 	sqlite3_stmt *by_hash;
 	sqlite3_stmt *by_id;
+	sqlite3_stmt *begin, *end; /* NULL: look-ups share nothing */
 	struct verifier *verifier; /* NULL: JWTs are not taken */
 };
 
@@ -33,6 +35,7 @@ auth_new(struct auth **out, sqlite3 *db)
 	*out = NULL;
 	if (a == NULL)
 		return EVH_NOMEM;
+	a->db = db;
 	rc = db_prepare(db, "SELECT " COLUMNS " FROM credential WHERE hash = ?1" IN_FORCE, &a->by_hash);
 	if (rc == EVH_OK)
 		rc = db_prepare(
@@ -50,11 +53,60 @@ auth_free(struct auth **auth)
 {
 	if (*auth == NULL)
 		return;
+	auth_refresh(*auth);
 	(void)sqlite3_finalize((*auth)->by_hash);
 	(void)sqlite3_finalize((*auth)->by_id);
+	(void)sqlite3_finalize((*auth)->begin);
+	(void)sqlite3_finalize((*auth)->end);
 	verifier_unref(&(*auth)->verifier);
 	free(*auth);
 	*auth = NULL;
+}
+
+enum evh_rc
+auth_share_reads(struct auth *auth)
+{
+	enum evh_rc rc = db_prepare(auth->db, "BEGIN", &auth->begin);
+
+	/* not COMMIT: with nothing written both are the same, and this needs
+	 * nothing that could be missing */
+	if (rc == EVH_OK)
+		rc = db_prepare(auth->db, "ROLLBACK", &auth->end);
+	if (rc != EVH_OK) {
+		(void)sqlite3_finalize(auth->begin);
+		auth->begin = NULL;
+	}
+	return rc;
+}
+
+static bool
+reading(const struct auth *auth)
+{
+	return auth->begin != NULL && sqlite3_get_autocommit(auth->db) == 0;
+}
+
+void
+auth_refresh(struct auth *auth)
+{
+	if (!reading(auth))
+		return;
+	(void)sqlite3_step(auth->end);
+	(void)sqlite3_reset(auth->end);
+}
+
+/* Begins what look-ups share; *older: it was there already.  What it shows is
+ * decided by the first SELECT. */
+static enum evh_rc
+join_reading(struct auth *auth, bool *older)
+{
+	int step;
+
+	*older = reading(auth);
+	if (*older || auth->begin == NULL)
+		return EVH_OK;
+	step = sqlite3_step(auth->begin);
+	(void)sqlite3_reset(auth->begin);
+	return db_rc(step);
 }
 
 void
@@ -161,16 +213,13 @@ fill(sqlite3_stmt *row, struct auth_principal *who)
 	return EVH_OK;
 }
 
-/* Looks a secret of this kind up.  EVH_DENIED if none in force has it. */
+/* Finds the credential of this hash and kind.  EVH_DENIED if none in force has it. */
 static enum evh_rc
-look_up(struct auth *auth, const char *kind, const char *secret, struct auth_principal *who)
+find(struct auth *auth, const char *kind, const char *hash, struct auth_principal *who)
 {
-	char hash[AUTH_HASH_TEXT];
-	enum evh_rc rc = auth_hash(secret, hash);
+	enum evh_rc rc;
 	int step;
 
-	if (rc != EVH_OK)
-		return rc;
 	db_bind_text(auth->by_hash, 1, hash);
 	step = sqlite3_step(auth->by_hash);
 	if (step == SQLITE_ROW) {
@@ -190,12 +239,37 @@ look_up(struct auth *auth, const char *kind, const char *secret, struct auth_pri
 	return rc;
 }
 
+/* Looks a secret of this kind up.  EVH_DENIED if none in force has it. */
+static enum evh_rc
+look_up(struct auth *auth, const char *kind, const char *secret, struct auth_principal *who)
+{
+	char hash[AUTH_HASH_TEXT];
+	bool older = false;
+	enum evh_rc rc = auth_hash(secret, hash);
+
+	if (rc != EVH_OK)
+		return rc;
+	rc = join_reading(auth, &older);
+	if (rc == EVH_OK)
+		rc = find(auth, kind, hash, who);
+	if (rc == EVH_DENIED && older) { /* it may have come since */
+		auth_refresh(auth);
+		rc = join_reading(auth, &older);
+		if (rc == EVH_OK)
+			rc = find(auth, kind, hash, who);
+	}
+	if (rc != EVH_OK && rc != EVH_DENIED)
+		auth_refresh(auth); /* the next one begins anew */
+	return rc;
+}
+
 enum evh_rc
 auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who)
 {
 	enum evh_rc rc;
 	int step;
 
+	auth_refresh(auth);
 	(void)sqlite3_bind_int64(auth->by_id, 1, credential_id);
 	step = sqlite3_step(auth->by_id);
 	rc = step == SQLITE_ROW	      ? fill(auth->by_id, who)

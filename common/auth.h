@@ -39,6 +39,19 @@ struct verifier;
 enum evh_rc auth_new(struct auth **out, sqlite3 *db);
 void auth_free(struct auth **auth);
 
+/* From now on look-ups share a read transaction on db, which must be this
+ * auth's alone: the first begins it, auth_refresh ends it, and so does an error.
+ * What was committed meanwhile may be missed by a look-up that finds its
+ * credential; one that does not looks once more in a new transaction, so that
+ * a credential that is there when it is shown is always found.  On failure
+ * look-ups are as they were. */
+enum evh_rc auth_share_reads(struct auth *auth);
+
+/* Ends the transaction that look-ups share, if there is one: what is asked from
+ * now on is answered by what is committed by now.  Cannot fail.  Whoever shares
+ * calls it soon and often, for no checkpoint gets past a reader. */
+void auth_refresh(struct auth *auth);
+
 /* From now on tokens of the shape of a JWT are judged by this verifier, not
  * looked up; NULL: by none.  Keeps a reference of its own. */
 void auth_set_verifier(struct auth *auth, struct verifier *verifier);
@@ -56,7 +69,9 @@ enum evh_rc auth_check_token(struct auth *auth, const char *token, const char *p
 /* The token of "Bearer <token>" (RFC 6750 section 2.1), NULL for another scheme. */
 const char *auth_bearer(const char *authorization);
 
-/* Reads a credential again by its id, as auth_check would judge it now.
+/* Reads a credential again by its id, as auth_check would judge it now.  Calls
+ * auth_refresh first: neither this nor what is asked after it is answered by
+ * what an earlier look-up saw.
  * EVH_DENIED if it is gone, revoked or expired. */
 enum evh_rc auth_reload(struct auth *auth, int64_t credential_id, struct auth_principal *who);
 

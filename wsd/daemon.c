@@ -53,7 +53,8 @@ struct daemon {
 	const struct conf_args *args;
 	struct instance *instance;
 	struct loop *loop;
-	sqlite3 *db; /* the service loop's, for reading */
+	sqlite3 *db;	  /* the service loop's, for reading */
+	sqlite3 *auth_db; /* the same for credentials: its snapshots last a turn */
 	struct store *store;
 	struct history *history;
 	struct hub *hub;
@@ -425,6 +426,7 @@ on_turn_end(void *arg)
 	size_t backlog;
 	int64_t now, wait;
 
+	sessions_turn_ends(d->sessions);
 	if (d->control != NULL)
 		control_turn_ends(d->control); /* before a flush, which may take a while */
 	store_kick(d->store);
@@ -505,13 +507,17 @@ block_signals(int *fd)
 }
 
 static enum evh_rc
-open_reader(struct daemon *d, char *why)
+open_readers(struct daemon *d, char *why)
 {
 	struct db_options options = {
 		.path = d->conf->database, .mode = DB_READ_ONLY, .triggers = false, .busy_ms = 1000
 	};
+	enum evh_rc rc = db_open(&options, &d->db, why);
 
-	return db_open(&options, &d->db, why);
+	/* the second: place_look, by the first, finds out if it is another file */
+	if (rc == EVH_OK)
+		rc = db_open(&options, &d->auth_db, why);
+	return rc;
 }
 
 static enum evh_rc
@@ -538,8 +544,8 @@ make_hub(struct daemon *d)
 static enum evh_rc
 make_sessions(struct daemon *d, char *why)
 {
-	struct session_setup setup = { d->conf, d->hub, d->store, &d->metrics, d->db, catch_up,
-		feed_again, d };
+	struct session_setup setup = { d->conf, d->hub, d->store, &d->metrics, d->db, d->auth_db,
+		catch_up, feed_again, d };
 	enum evh_rc rc = sessions_new(&d->sessions, &setup, why);
 
 	if (rc == EVH_OK)
@@ -619,7 +625,7 @@ start(struct daemon *d, char *why)
 	if (rc == EVH_OK)
 		rc = history_start(&d->history, d->conf->database, why);
 	if (rc == EVH_OK)
-		rc = open_reader(d, why);
+		rc = open_readers(d, why);
 	if (rc == EVH_OK)
 		rc = make_hub(d);
 	if (rc == EVH_OK)
@@ -645,6 +651,8 @@ finish(struct daemon *d)
 		control_stop_listening(d->control);
 	if (d->loop != NULL)
 		loop_before_sleep(d->loop, NULL, NULL);
+	if (d->sessions != NULL)
+		sessions_turn_ends(d->sessions);
 	store_stop(&d->store, STORE_GRACE_MS);
 	if (d->sessions != NULL)
 		sessions_forget_store(d->sessions);
@@ -666,6 +674,7 @@ finish(struct daemon *d)
 		instance_remember(d->instance, hub_epoch(d->hub), feed_event_seq(d->feed));
 	feed_free(&d->feed);
 	hub_free(&d->hub);
+	db_close(&d->auth_db);
 	db_close(&d->db);
 	instance_release(&d->instance, d->conf);
 }

@@ -82,10 +82,12 @@ sessions_new(struct sessions **out, const struct session_setup *setup, char *why
 	s->pong_ticks = ticks(s, conf->pong_timeout);
 	s->stall_ticks = ticks(s, conf->stall_timeout);
 	wheel_init(&s->wheel);
-	rc = auth_new(&s->auth, setup->db);
+	rc = auth_new(&s->auth, setup->auth_db);
+	if (rc == EVH_OK)
+		rc = auth_share_reads(s->auth);
 	if (rc == EVH_OK)
 		rc = guard_new(&s->guard);
-	if (rc == EVH_OK)
+	if (rc == EVH_OK) /* not on auth_db: a ticket that another daemon has used up is to be gone */
 		rc = tickets_new(&s->tickets, setup->db, s->auth, conf->database, why);
 	if (rc != EVH_OK) {
 		auth_free(&s->auth);
@@ -122,6 +124,12 @@ sessions_free(struct sessions **sessions)
 	free(s->dirty);
 	free(s);
 	*sessions = NULL;
+}
+
+void
+sessions_turn_ends(struct sessions *sessions)
+{
+	auth_refresh(sessions->auth);
 }
 
 void
@@ -744,6 +752,8 @@ static bool
 on_credential(struct sessions *s, int64_t credential_id)
 {
 	struct auth_principal who;
+	/* which ends the look-ups of this turn: from here on nobody comes in by
+	 * what the credential was, and who came in before is closed below */
 	enum evh_rc rc = auth_reload(s->auth, credential_id, &who);
 	bool all = true;
 

@@ -24,6 +24,7 @@ struct session_setup {
 	struct store *store;
 	struct metrics *metrics; /* is counted in */
 	sqlite3 *db;		 /* for reading, in the service loop */
+	sqlite3 *auth_db;	 /* the same, for credentials alone */
 	/* Makes sure that the feed has handed on every event up to seq. */
 	void (*catch_up)(void *arg, uint64_t seq);
 	/* Something that the feed was waiting for has happened. */
@@ -56,6 +57,10 @@ void sessions_write_dirty(struct sessions *sessions);
 /* Refuses newcomers and closes up to count clients with 1012; returns how
  * many connections there still are. */
 size_t sessions_drain(struct sessions *sessions, size_t count);
+
+/* To be called at the end of each turn of the loop: handshakes of one turn look
+ * credentials up in one read transaction, which ends here. */
+void sessions_turn_ends(struct sessions *sessions);
 
 /* The store is gone: what happens from now on is not recorded. */
 void sessions_forget_store(struct sessions *sessions);

@@ -132,14 +132,15 @@ class Hub:
 
     # daemons
 
-    def start_wsd(self, name="wsd", overrides=(), wait=True):
+    def start_wsd(self, name="wsd", overrides=(), wait=True, prefix=()):
+        """prefix: a program that becomes it, with its arguments."""
         control = self.control if name == "wsd" else os.path.join(self.directory, name + ".sock")
         argv = ["-o", f"name={name}", "-o", f"control_socket={control}"]
         for override in overrides:
             argv += ["-o", override]
         log = os.path.join(self.directory, name + ".log")
         skip = os.path.getsize(log) if os.path.exists(log) else 0
-        process = Process(name, self.wsd_argv(*argv), log)
+        process = Process(name, [*prefix, *self.wsd_argv(*argv)], log)
         wsd = Wsd(self, name, process, control)
         self.daemons.append(wsd)
         if wait:

@@ -1,15 +1,21 @@
 """SQL is the control plane: each statement of the contract's table, with the
 sqlite3 shell, and live connections that follow."""
 
+import hashlib
 import json
+import os
+import signal
+import sqlite3
+import struct
 import time
 
 import pytest
 
 import clients
 import procs
+import rawws
 from clients import subscribe
-from hub import SqlError
+from hub import Credential, SqlError
 
 LIVE = 1.0  # the contract says 50 ms; what is measured is printed
 
@@ -180,6 +186,72 @@ def test_expired_credential(make_hub):
     ws = subscribe(hub.wsd.listen, who)
     hub.sql(f"UPDATE credential SET expires_at = datetime('now', '-1 second') WHERE user_id = '{who.user}'")
     assert ws.closed()[0] == 1008
+
+
+@pytest.fixture
+def halting(make_hub):
+    """A hub whose daemon is stopped as it is about to answer its first
+    handshake: in the middle of a turn of its loop."""
+    hub = make_hub(wsd=False)
+    hub.trace = os.path.join(hub.directory, "trace.txt")
+    leaks = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # it is traced already
+    with procs.preloaded({"ASAN_OPTIONS": leaks}):
+        hub.start_wsd(prefix=["strace", "-D", "-qq", "-o", hub.trace, "-e", "trace=sendto",
+                              "-e", "inject=sendto:signal=STOP:when=1"])
+    return hub
+
+
+def wait_stopped(hub, times):
+    def stopped():
+        with open(hub.trace) as f:
+            return f.read().count("--- stopped by SIGSTOP ---") >= times
+    procs.wait_for(stopped, "it does not stop")
+
+
+def outcome(peer, patient):
+    """401, or what closes the connection; of who is not patient, None once it
+    is welcome."""
+    status = int(peer.stream.readline().split()[1])
+    if status != 101:
+        return status
+    while peer.stream.readline().strip():
+        pass
+    while True:
+        op, data = peer.read()
+        if op == rawws.CLOSE:
+            return struct.unpack("!H", data[:2])[0]
+        assert json.loads(data)["message"].startswith("WebSocket connection established")
+        if not patient:
+            return None
+
+
+def test_credentials_that_change_within_a_turn(halting):
+    """The handshakes of a turn share one reading of the credentials.  Still a new
+    credential works at once, and nobody stays by one that is revoked."""
+    hub = halting
+    old, new = hub.credential(), Credential("carol", "key", "carols-key-0123456789")
+    db = sqlite3.connect(hub.database, timeout=procs.PATIENCE, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")  # from here on its writer has to wait, and is stopped in no transaction
+    db.execute("UPDATE credential SET revoked_at = datetime('now') WHERE user_id = ?", [old.user])
+    db.execute("INSERT INTO credential(user_id, kind, hash) VALUES(?, ?, ?)",
+               [new.user, new.kind, hashlib.sha3_256(new.secret.encode()).hexdigest()])
+    hub.wsd.process.send_signal(signal.SIGSTOP)
+    wait_stopped(hub, 1)
+    # whichever end is served first, it is in one turn
+    peers = [(who, rawws.Peer(hub, who, welcome=False)) for who in (new, old, old, old, new)]
+    hub.wsd.process.send_signal(signal.SIGCONT)
+    wait_stopped(hub, 2)
+    db.execute("COMMIT")
+    db.close()
+    hub.wsd.process.send_signal(signal.SIGCONT)
+    came = [outcome(peer, patient=False) for who, peer in peers if who is new]
+    assert None in came and set(came) <= {None, 401}  # 401: shown before it was committed
+    assert {outcome(peer, patient=True) for who, peer in peers if who is old} <= {401, 1008}
+    for _, peer in peers:
+        peer.close()
+    clients.check_error(clients.refusal(hub.wsd.listen, old), 401)
+    # and no reading outlasts its turn
+    assert hub.sql("PRAGMA wal_checkpoint(TRUNCATE)") == [{"busy": 0, "log": 0, "checkpointed": 0}]
 
 
 def test_narrowed_credential(ws, direct):

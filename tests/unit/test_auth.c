@@ -343,6 +343,211 @@ unusable_database(void **state)
 	assert_int_equal(sqlite3_close(empty), SQLITE_OK);
 }
 
+/* Look-ups that share a read transaction, on a connection of their own; others
+ * write on the one of the fixture. */
+
+struct sharing {
+	sqlite3 *db;
+	struct auth *auth;
+};
+
+static void
+share(struct fixture *f, struct sharing *s)
+{
+	struct db_options o = { .path = unit_path(f->dir, "evhub.db"), .mode = DB_READ_ONLY };
+	char why[DB_WHY_BYTES];
+
+	assert_int_equal(db_open(&o, &s->db, why), EVH_OK);
+	assert_int_equal(auth_new(&s->auth, s->db), EVH_OK);
+	assert_int_equal(auth_share_reads(s->auth), EVH_OK);
+}
+
+static void
+share_no_more(struct sharing *s)
+{
+	auth_free(&s->auth); /* in the middle of it, too */
+	assert_int_not_equal(sqlite3_get_autocommit(s->db), 0);
+	db_close(&s->db);
+}
+
+static bool
+is_reading(const struct sharing *s)
+{
+	return sqlite3_get_autocommit(s->db) == 0;
+}
+
+static enum evh_rc
+look(struct sharing *s, const char *key, struct api_error *e)
+{
+	struct auth_principal who;
+	enum evh_rc rc;
+
+	api_error_free(e);
+	*e = (struct api_error)API_ERROR_INIT;
+	rc = auth_check(s->auth, NULL, key, &who, e);
+	assert_int_equal(rc == EVH_OK, e->code == 0);
+	if (rc == EVH_OK)
+		auth_principal_free(&who);
+	return rc;
+}
+
+static void
+execute(struct fixture *f, const char *sql)
+{
+	if (db_exec(f->db, sql) != EVH_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(f->db));
+}
+
+#define REVOKE(user) \
+	"UPDATE credential SET revoked_at = datetime('now') WHERE kind = 'key' AND user_id = '" user "'"
+#define RESTORE(user) "UPDATE credential SET revoked_at = NULL WHERE user_id = '" user "'"
+
+static void
+shared_reads_end_with_refresh(void **state)
+{
+	struct fixture *f = *state;
+	struct api_error e = API_ERROR_INIT;
+	struct sharing s;
+
+	share(f, &s);
+	assert_false(is_reading(&s));
+	auth_refresh(s.auth); /* of nothing */
+	assert_int_equal(look(&s, KEY, &e), EVH_OK);
+	assert_true(is_reading(&s));
+	execute(f, REVOKE("alice"));
+	assert_int_equal(look(&s, KEY, &e), EVH_OK); /* of the same turn */
+	assert_int_equal(look(&s, BOB_KEY, &e), EVH_OK);
+	/* nothing that was committed since can be copied over what is read */
+	assert_int_equal(
+		sqlite3_wal_checkpoint_v2(f->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL),
+		SQLITE_BUSY);
+	auth_refresh(s.auth);
+	assert_false(is_reading(&s));
+	assert_int_equal(
+		sqlite3_wal_checkpoint_v2(f->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(look(&s, KEY, &e), EVH_DENIED);
+	assert_int_equal(e.code, 401);
+	assert_int_equal(look(&s, BOB_KEY, &e), EVH_OK);
+	api_error_free(&e);
+	share_no_more(&s);
+}
+
+/* As it is when the feed meets the change while the turn goes on: whoever comes
+ * after that is not let in, though others came in by the old row just now. */
+static void
+reload_sees_what_shared_reads_do_not(void **state)
+{
+	struct fixture *f = *state;
+	struct api_error e = API_ERROR_INIT;
+	struct auth_principal who;
+	struct sharing s;
+
+	share(f, &s);
+	assert_int_equal(look(&s, KEY, &e), EVH_OK);
+	execute(f, REVOKE("alice"));
+	assert_int_equal(look(&s, KEY, &e), EVH_OK);
+	assert_int_equal(auth_reload(s.auth, 2, &who), EVH_DENIED);
+	assert_false(is_reading(&s));
+	assert_int_equal(look(&s, KEY, &e), EVH_DENIED);
+	assert_int_equal(look(&s, BOB_KEY, &e), EVH_OK);
+	assert_true(is_reading(&s));
+	execute(f, "UPDATE credential SET scopes = 'publish' WHERE user_id = 'bob'");
+	assert_int_equal(auth_reload(s.auth, 3, &who), EVH_OK);
+	assert_int_equal(who.scopes, AUTH_PUBLISH);
+	auth_principal_free(&who);
+	assert_int_equal(auth_check(s.auth, NULL, BOB_KEY, &who, &e), EVH_OK);
+	assert_int_equal(who.scopes, AUTH_PUBLISH);
+	auth_principal_free(&who);
+	api_error_free(&e);
+	share_no_more(&s);
+}
+
+/* What was committed before it was shown is found, however old the reading is. */
+static void
+shared_reads_miss_no_credential(void **state)
+{
+	struct fixture *f = *state;
+	struct api_error e = API_ERROR_INIT;
+	struct sharing s;
+
+	share(f, &s);
+	execute(f, REVOKE("bob"));
+	assert_int_equal(look(&s, KEY, &e), EVH_OK);
+	assert_int_equal(look(&s, "a-new-key-of-carol-01", &e), EVH_DENIED);
+	add(f, "carol", "key", "a-new-key-of-carol-01", "", "");
+	assert_int_equal(look(&s, "a-new-key-of-carol-01", &e), EVH_OK);
+	assert_int_equal(look(&s, BOB_KEY, &e), EVH_DENIED);
+	execute(f, RESTORE("bob"));
+	assert_int_equal(look(&s, BOB_KEY, &e), EVH_OK);
+	assert_true(is_reading(&s));
+	execute(f, REVOKE("alice")); /* and a miss refreshes for those that follow */
+	assert_int_equal(look(&s, "nobody-has-this-key-0", &e), EVH_DENIED);
+	assert_true(is_reading(&s));
+	assert_int_equal(look(&s, KEY, &e), EVH_DENIED);
+	api_error_free(&e);
+	share_no_more(&s);
+}
+
+static int
+interrupt(void *left)
+{
+	int *n = left;
+
+	return *n > 0 && (*n)-- > 0;
+}
+
+/* Whatever fails is told as ever, and leaves no transaction behind. */
+static void
+shared_reads_that_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct api_error e = API_ERROR_INIT;
+	struct sharing s;
+	int left = 0;
+
+	share(f, &s);
+	sqlite3_progress_handler(s.db, 1, interrupt, &left);
+	for (int held = 0; held < 2; held++) {
+		auth_refresh(s.auth);
+		if (held == 1)
+			assert_int_equal(look(&s, KEY, &e), EVH_OK);
+		left = 1;
+		assert_int_equal(look(&s, KEY, &e), EVH_IO);
+		assert_int_equal(left, 0);
+		assert_int_equal(e.code, 503);
+		assert_non_null(strstr(e.stack.data, "\"error\":\"database_unavailable\""));
+		assert_false(is_reading(&s));
+		assert_int_equal(look(&s, KEY, &e), EVH_OK);
+		assert_true(is_reading(&s));
+	}
+	sqlite3_progress_handler(s.db, 0, NULL, NULL);
+	execute(f, "DROP TABLE credential");
+	assert_int_equal(look(&s, KEY, &e), EVH_OK); /* it was there when the reading began */
+	auth_refresh(s.auth);
+	assert_int_equal(look(&s, KEY, &e), EVH_IO);
+	assert_int_equal(e.code, 503);
+	assert_false(is_reading(&s));
+	api_error_free(&e);
+	share_no_more(&s);
+}
+
+/* Without it every look-up sees what is there, and none stays in the way. */
+static void
+reads_are_not_shared_unless_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct auth_principal who;
+
+	accepted(f, NULL, KEY, &who);
+	auth_principal_free(&who);
+	assert_int_not_equal(sqlite3_get_autocommit(f->db), 0);
+	execute(f, "BEGIN");
+	auth_refresh(f->auth); /* of somebody else's transaction: left alone */
+	assert_int_equal(sqlite3_get_autocommit(f->db), 0);
+	execute(f, "COMMIT");
+}
+
 /* The sqlite3 shell and OpenSSL must agree, or no key made by hand would work. */
 static void
 hash_is_that_of_the_shell(void **state)
@@ -381,6 +586,11 @@ main(void)
 		WITH_DB(scopes),
 		WITH_DB(longest_names),
 		WITH_DB(unusable_database),
+		WITH_DB(shared_reads_end_with_refresh),
+		WITH_DB(reload_sees_what_shared_reads_do_not),
+		WITH_DB(shared_reads_miss_no_credential),
+		WITH_DB(shared_reads_that_fail),
+		WITH_DB(reads_are_not_shared_unless_asked),
 		WITH_DB(hash_is_that_of_the_shell),
 	};
 
