@@ -523,8 +523,8 @@ open_readers(struct daemon *d, char *why)
 static enum evh_rc
 make_hub(struct daemon *d)
 {
-	struct hub_ops ops = { server_send, server_queue, server_want_writable, server_close, fetch,
-		mark_dirty, clock_now_us, d };
+	struct hub_ops ops = { conn_send, conn_queue, conn_want_writable, conn_close, fetch, mark_dirty,
+		clock_now_us, d };
 	struct feed_sink sink = { on_feed_event, on_feed_change, d };
 	char epoch[EVH_EPOCH_TEXT];
 	uint64_t head;

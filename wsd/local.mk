@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/checkpoint.c %D%/checkpoint.h \
 	%D%/client.c %D%/client.h \
 	%D%/close_code.c %D%/close_code.h \
+	%D%/conn.c %D%/conn.h \
 	%D%/control.c %D%/control.h %D%/control_ops.c %D%/control_priv.h \
 	%D%/control_request.c %D%/control_request.h \
 	%D%/control_users.c %D%/control_users.h \

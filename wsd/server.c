@@ -2,18 +2,11 @@
 
 #include "common/log.h"
 #include "common/refusal.h"
-#include "wsd/close_code.h"
-#include "wsd/frame.h"
 #include "wsd/gate.h"
 #include "wsd/handover.h"
-#include "wsd/hub.h"
 #include "wsd/listener.h"
-#include "wsd/tls.h"
 
 #include <errno.h>
-#include <libwebsockets.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,19 +14,6 @@
 
 /* How many connections are accepted before others have their turn. */
 #define ACCEPT_MAX 64
-
-/* One write at most; more waits in the log, not in the library. */
-#define TX_BYTES (64 * 1024)
-
-/* The receive buffer of each connection: most messages fit, others are put
- * together from pieces. */
-#define RX_BYTES 192
-
-/* What one record of TLS holds at most (RFC 8446 section 5.1). */
-#define TLS_RECORD_BYTES (16 * 1024)
-
-/* Seconds a peer has to take our close frame and answer it. */
-#define CLOSE_SECONDS 5
 
 struct listening {
 	struct server *server;
@@ -43,53 +23,18 @@ struct listening {
 
 struct server {
 	struct loop *loop;
-	struct lws_vhost *vhost;
-	struct lws_vhost *tls_vhost; /* NULL without TLS */
-	void *ssl_ctx;		     /* the library's, of tls_vhost */
+	struct conns *conns;
 	struct gate *gate;
 	struct server_handlers handlers;
 	struct loop_fd **listeners;
 	struct listening **listening;
 	size_t listener_count;
 	struct buf addresses;
-	size_t max_message, max_header;
-	unsigned handshake_seconds;
-	bool stopped;		      /* accepts no more: the end is near */
-	struct server_conn *serving;  /* while the library reads for it; NULL if it is gone */
-	struct server_conn *arriving; /* while the library is being given it; NULL if it is gone */
-	int spare_fd;	      /* given up to refuse somebody when there are no descriptors left */
-	struct buf text;      /* of the request that is being looked at */
-	struct buf handed_on; /* the request that the library gets instead */
+	int spare_fd;	 /* given up to refuse somebody when there are no descriptors left */
+	struct buf text; /* of the request that is being looked at */
 };
 
-struct server_conn {
-	struct lws *wsi; /* first what sending needs */
-	int fd;
-	bool closing;
-	bool corked;
-	bool tls;
-	bool open; /* the handshake is over */
-	bool lost; /* the library has closed it, and will say so later */
-	struct gate_place *at_gate;
-	struct server *server;
-	void *user; /* NULL until its request was granted, and when that is over */
-	char *part; /* of a message that comes in pieces */
-	uint32_t part_len;
-};
-
-/* Holds back the answer to the handshake until the welcome goes with it, in one
- * packet (tcp(7), TCP_CORK; the kernel sends it after 200 ms by itself).  On a
- * Unix socket this does nothing. */
-static void
-cork(struct server_conn *conn, bool on)
-{
-	int value = on;
-	bool done = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value)) == 0;
-
-	conn->corked = on && done;
-}
-
-/* Requests */
+/* Refusing */
 
 static void
 write_refusal(struct buf *out, const struct api_error *e)
@@ -116,447 +61,14 @@ write_refusal(struct buf *out, const struct api_error *e)
 	buf_free(&body);
 }
 
-/* Messages */
-
-static void
-violation(struct server_conn *conn, uint16_t code, const char *reason)
-{
-	free(conn->part);
-	conn->part = NULL;
-	conn->server->handlers.violation(conn->server->handlers.arg, conn->user, code, reason);
-}
-
-/* A whole message.  It is checked here and not by the library, which would
- * hang up on what it does not like. */
-static void
-on_message(struct server_conn *conn, const char *text, size_t len)
-{
-	if (buf_utf8_valid(text, len) == len)
-		conn->server->handlers.message(conn->server->handlers.arg, conn->user, text, len);
-	else
-		violation(conn, CLOSE_NOT_UTF8, "the message is not UTF-8");
-}
-
-static void
-on_receive(struct server_conn *conn, struct lws *wsi, const char *bytes, size_t len)
-{
-	struct server *s = conn->server;
-	bool last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
-	char *whole;
-
-	if (conn->closing)
-		return;
-	s->handlers.alive(s->handlers.arg, conn->user, false);
-	if (lws_frame_is_binary(wsi)) {
-		violation(conn, CLOSE_UNSUPPORTED, "binary messages are not supported");
-		return;
-	}
-	if (conn->part_len + len + lws_remaining_packet_payload(wsi) > s->max_message) {
-		violation(conn, CLOSE_TOO_BIG, "message longer than max_message_bytes");
-		return;
-	}
-	if (last && conn->part == NULL) {
-		on_message(conn, bytes, len);
-		return;
-	}
-	whole = realloc(conn->part, conn->part_len + len + 1);
-	if (whole == NULL) {
-		violation(conn, CLOSE_TRY_LATER, "out of memory");
-		return;
-	}
-	if (len > 0)
-		memcpy(whole + conn->part_len, bytes, len);
-	conn->part = whole;
-	conn->part_len += (uint32_t)len;
-	if (!last)
-		return;
-	conn->part = NULL;
-	len = conn->part_len;
-	conn->part_len = 0;
-	on_message(conn, whole, len);
-	free(whole);
-}
-
-/* From a safe place, without a word. */
-static void
-kill_soon(struct server_conn *conn)
-{
-	conn->closing = true;
-	if (!conn->lost)
-		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
-}
-
-/* Writes all, past the library's framing, but through its buffer.  A raw write
- * does not change the bytes. */
-static void
-queue(struct server_conn *conn, const uint8_t *bytes, size_t len)
-{
-	if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes, len, LWS_WRITE_RAW) < 0)
-		kill_soon(conn);
-}
-
-/* Closing.  The frame is written here and not by lws_close_reason, because the
- * library as Debian builds it (4.1.6 with libuv) hangs up instead of sending
- * the frame: it closes a second time on purpose, to test itself.  code 0: a
- * frame without a code. */
-static void
-write_close(struct server_conn *conn, uint16_t code, const char *reason)
-{
-	uint8_t frame[FRAME_HEADER_MAX + 2 + CLOSE_REASON_BYTES];
-	size_t len = reason != NULL ? strnlen(reason, CLOSE_REASON_BYTES - 1) : 0,
-	       n = frame_header(frame, FRAME_CLOSE, code != 0 ? 2 + len : 0);
-
-	if (code != 0) {
-		frame[n++] = (uint8_t)(code >> 8);
-		frame[n++] = (uint8_t)code;
-		if (len > 0)
-			memcpy(frame + n, reason, len);
-		n += len;
-	}
-	queue(conn, frame, n);
-}
-
-/* The client closes: it is answered, and then the library hangs up.  What is
- * wrong with its frame decides the code. */
-static int
-on_peer_close(struct server_conn *conn, const char *payload, size_t len)
-{
-	if (!conn->closing) /* else this is the answer to ours */
-		write_close(conn, close_code_answer(payload, len), NULL);
-	conn->closing = true;
-	(void)listener_discard(conn->fd); /* or closing would reset, and take our frame away */
-	return -1;
-}
-
-/* The library gives a connection up without being asked: the peer is gone, has
- * broken the rules of framing, or the daemon ends.  It would send a close frame
- * for some of that, and forget it if more comes from the peer before it can;
- * behind the end of what we send it cannot. */
-static void
-on_given_up(struct server_conn *conn)
-{
-	char c;
-
-	if (conn->closing || lws_partial_buffered(conn->wsi))
-		return;
-	if (lws_get_close_length(conn->wsi) == 0 && recv(conn->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-		return; /* the library has nothing against the peer, who has hung up */
-	if (conn->server->stopped)
-		write_close(conn, CLOSE_RESTART, "the server restarts; reconnect and resume");
-	else
-		write_close(conn, CLOSE_PROTOCOL, "a frame is against RFC 6455");
-	conn->closing = true;
-	(void)shutdown(conn->fd, SHUT_WR);
-	(void)listener_discard(conn->fd);
-}
-
-/* Connections */
-
-static void
-on_gone(struct server_conn *conn)
-{
-	void *user = conn->user;
-
-	conn->user = NULL;
-	conn->closing = true;
-	if (user != NULL)
-		conn->server->handlers.closed(conn->server->handlers.arg, user);
-}
-
-/* The library has all that it needs and does not answer 101. */
-static void
-abandon(struct server_conn *conn)
-{
-	on_gone(conn);
-	kill_soon(conn);
-}
-
-/* The library has no word for "opaque" where it takes bytes that were read
- * already, so it is asked for here, while the connection is being made. */
-static struct server_conn *
-arrive(struct server *s, struct lws *wsi)
-{
-	struct server_conn *conn = s != NULL ? s->arriving : NULL;
-
-	if (conn != NULL)
-		lws_set_opaque_user_data(wsi, conn);
-	return conn;
-}
-
-static int
-serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
-{
-	struct server_conn *conn = lws_get_opaque_user_data(wsi);
-
-	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
-		struct server *s = lws_vhost_user(lws_get_vhost(wsi));
-
-		s->ssl_ctx = unused;
-		return 0;
-	}
-	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
-		conn = arrive(lws_vhost_user(lws_get_vhost(wsi)), wsi);
-	if (conn == NULL)
-		return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE ? -1
-												  : 0;
-	switch (reason) {
-	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-		conn->wsi = wsi;
-		return conn->tls && tls_name(lws_get_ssl(wsi), conn) != EVH_OK ? -1 : 0;
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		if (conn->user == NULL)
-			return -1; /* nobody has looked at it: it is let in nowhere */
-		cork(conn, true);
-		return 0;
-	case LWS_CALLBACK_HTTP:
-		return -1; /* none is granted that is no upgrade */
-	case LWS_CALLBACK_ESTABLISHED:
-		conn->wsi = wsi;
-		conn->open = true;
-		lws_set_wsi_user(wsi, conn); /* without, the library does not say that it gives up */
-		conn->server->handlers.opened(conn->server->handlers.arg, conn->user, conn);
-		return 0;
-	case LWS_CALLBACK_RECEIVE:
-		on_receive(conn, wsi, in, len);
-		return 0;
-	case LWS_CALLBACK_RECEIVE_PONG:
-		if (!conn->closing)
-			conn->server->handlers.alive(conn->server->handlers.arg, conn->user, true);
-		return 0;
-	case LWS_CALLBACK_SERVER_WRITEABLE:
-		if (!conn->closing)
-			conn->server->handlers.writable(conn->server->handlers.arg, conn->user);
-		return 0;
-	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		return on_peer_close(conn, in, len);
-	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
-		on_given_up(conn);
-		return 0;
-	case LWS_CALLBACK_CLOSED:
-		on_gone(conn);
-		return 0;
-	case LWS_CALLBACK_WSI_DESTROY:
-		on_gone(conn);
-		if (conn->at_gate != NULL)
-			gate_drop(conn->server->gate, conn->at_gate);
-		if (conn->server->serving == conn)
-			conn->server->serving = NULL;
-		if (conn->server->arriving == conn)
-			conn->server->arriving = NULL;
-		lws_set_opaque_user_data(wsi, NULL);
-		free(conn->part);
-		free(conn);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static int
-on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
-{
-	struct server_conn *conn = lws_get_opaque_user_data(wsi);
-	struct server *s = conn != NULL ? conn->server : NULL;
-	int rc = serve(wsi, reason, user, in, len);
-
-	/* behind these the library has nothing half done with the connection */
-	if (s != NULL && rc == 0 &&
-		(reason == LWS_CALLBACK_ESTABLISHED || reason == LWS_CALLBACK_RECEIVE ||
-			reason == LWS_CALLBACK_SERVER_WRITEABLE || reason == LWS_CALLBACK_WSI_DESTROY))
-		loop_breathe(s->loop);
-	return rc;
-}
-
-static const struct lws_protocols ws_protocols[] = {
-	{ "evhub.v1", on_event, 0, RX_BYTES, 0, NULL, TX_BYTES },
-	{ NULL, NULL, 0, 0, 0, NULL, 0 },
-};
-
-/* Accepting */
-
-/* Nothing can be said before TLS is agreed on. */
-static void
-turn_away(const char *peer, enum evh_rc rc)
-{
-	struct refusal refusal = { .remote_addr = peer };
-	struct api_error e = API_ERROR_INIT;
-
-	if (rc == EVH_FULL)
-		gate_crowded(&e);
-	else
-		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
-	refusal_log(&refusal, &e);
-	api_error_free(&e);
-}
-
-static void
-give_up(struct server *s, int fd, void *user)
-{
-	(void)close(fd);
-	s->handlers.closed(s->handlers.arg, user);
-}
-
-/* Gives the library a connection whose request was granted, with one in its place
- * that it can take, and what has come behind it. */
-static void
-adopt(struct server *s, int fd, const struct http_request *r, const struct gate_bytes *bytes, void *user)
-{
-	struct server_conn *conn = calloc(1, sizeof(*conn));
-
-	buf_clear(&s->handed_on);
-	handover_write(&s->handed_on, r);
-	buf_add(&s->handed_on, bytes->at + bytes->head, bytes->len - bytes->head);
-	if (conn == NULL || s->handed_on.failed) {
-		free(conn);
-		give_up(s, fd, user);
-		return;
-	}
-	conn->server = s;
-	conn->fd = fd;
-	conn->user = user;
-	s->arriving = conn;
-	(void)lws_adopt_socket_vhost_readbuf(s->vhost, fd, s->handed_on.data, s->handed_on.len);
-	if (s->arriving == NULL)
-		return; /* it has come and gone */
-	s->arriving = NULL;
-	if (conn->wsi == NULL) { /* it did not get as far as that, and closed the socket */
-		on_gone(conn);
-		free(conn);
-	} else if (!conn->open) {
-		abandon(conn);
-	}
-}
-
-/* Gives the library one to agree with on TLS. */
-static void
-adopt_tls(struct server *s, int fd, const char *peer)
-{
-	struct server_conn *conn = calloc(1, sizeof(*conn));
-	lws_adopt_desc_t how;
-	enum evh_rc rc = EVH_NOMEM;
-
-	if (conn != NULL)
-		rc = gate_expect(s->gate, fd, peer, conn, &conn->at_gate);
-	if (rc != EVH_OK) {
-		turn_away(peer, rc);
-		free(conn);
-		(void)close(fd);
-		return;
-	}
-	conn->server = s;
-	conn->fd = fd;
-	conn->tls = true;
-	memset(&how, 0, sizeof(how));
-	how.vh = s->tls_vhost;
-	how.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL;
-	how.fd.sockfd = fd;
-	how.opaque = conn;
-	s->arriving = conn;
-	if (lws_adopt_descriptor_vhost_via_info(&how) == NULL && s->arriving != NULL) {
-		/* it did not get as far as telling WSI_DESTROY, and closed the socket */
-		gate_drop(s->gate, conn->at_gate);
-		free(conn);
-	}
-	s->arriving = NULL;
-}
-
-/* At the gate */
-
-/* The library does the handshake of TLS, and is kept from reading on until the
- * gate has looked at what it would read. */
-static void
-on_secured(void *arg)
-{
-	struct server_conn *conn = arg;
-	struct server *s = conn->server;
-
-	if (conn->at_gate == NULL)
-		return; /* TLS 1.3 tells it again */
-	(void)lws_rx_flow_control(conn->wsi, 0);
-	if (gate_secured(s->gate, conn->at_gate) != EVH_OK) {
-		gate_drop(s->gate, conn->at_gate);
-		conn->at_gate = NULL;
-		kill_soon(conn);
-	}
-}
-
-static bool
-peek_secured(void *arg, char *to, size_t size, size_t *len)
-{
-	struct server_conn *conn = arg;
-
-	return tls_peek(lws_get_ssl(conn->wsi), to, size, len);
-}
-
-static void
-skip_secured(void *arg, size_t len)
-{
-	struct server_conn *conn = arg;
-
-	tls_skip(lws_get_ssl(conn->wsi), len);
-}
-
-/* Lets the library read the record that was looked at, of which the socket, being
- * empty, does not tell it, up to the end of the handshake.  False when that was the
- * end of the connection. */
-static bool
-serve_record(struct server_conn *conn)
-{
-	struct server *s = conn->server;
-	struct lws_pollfd ready = { .fd = conn->fd };
-	int rc;
-
-	do {
-		ready.events = ready.revents = LWS_POLLIN;
-		s->serving = conn;
-		rc = lws_service_fd(loop_context(s->loop), &ready);
-		if (s->serving == NULL)
-			return false; /* it is gone */
-		s->serving = NULL;
-		conn->lost = conn->lost || rc != 0;
-	} while (!conn->lost && !conn->open && tls_pending(lws_get_ssl(conn->wsi)) > 0);
-	return !conn->lost;
-}
-
-static bool
-pass_secured(void *arg)
-{
-	struct server_conn *conn = arg;
-
-	(void)lws_rx_flow_control(conn->wsi, 1);
-	if (!serve_record(conn))
-		return false;
-	(void)lws_rx_flow_control(conn->wsi, 0);
-	lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0); /* the gate has one */
-	return true;
-}
-
 static void
 dismiss(void *arg, const struct gate_guest *guest)
 {
-	struct server_conn *conn = guest->secured;
-
 	(void)arg;
-	if (conn == NULL) {
+	if (guest->secured != NULL)
+		conn_drop_tls(guest->secured);
+	else
 		(void)close(guest->fd);
-		return;
-	}
-	conn->at_gate = NULL;
-	kill_soon(conn);
-}
-
-static void
-answer_secured(struct server_conn *conn, const struct buf *answer)
-{
-	conn->at_gate = NULL;
-	if (conn->lost)
-		return;
-	(void)lws_write(conn->wsi, (unsigned char *)answer->data, answer->len, LWS_WRITE_HTTP_FINAL);
-	if (!lws_partial_buffered(conn->wsi))
-		tls_say_goodbye(lws_get_ssl(conn->wsi));
-	(void)shutdown(conn->fd, SHUT_WR);
-	(void)listener_discard(conn->fd);
-	kill_soon(conn);
 }
 
 /* The library has not seen its request, or not all of it. */
@@ -569,7 +81,7 @@ refuse(struct server *s, const struct gate_guest *guest, const struct api_error 
 	if (out.failed) {
 		dismiss(s, guest);
 	} else if (guest->secured != NULL) {
-		answer_secured(guest->secured, &out);
+		conn_answer_tls(guest->secured, &out);
 	} else {
 		(void)send(guest->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		gate_see_off(s->gate, guest->fd, guest->peer);
@@ -585,6 +97,8 @@ refuse_at_gate(void *arg, const struct gate_guest *guest, const struct api_error
 	refuse(arg, guest, e);
 	refusal_log(&refusal, e);
 }
+
+/* Granting */
 
 /* Whether the library can go on with what is granted. */
 static bool
@@ -602,7 +116,6 @@ static void
 let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes)
 {
 	struct server *s = arg;
-	struct server_conn *conn = guest->secured;
 	struct api_error e = API_ERROR_INIT;
 	struct http_request r;
 	void *user = NULL;
@@ -610,20 +123,35 @@ let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes
 	if (!http_request_read(&r, &s->text, bytes->at, bytes->head))
 		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
 	r.peer = guest->peer;
-	r.tls = conn != NULL;
-	if (e.code != 0 || !can_go_on(&r, &e)) {
+	r.tls = guest->secured != NULL;
+	if (e.code != 0 || !can_go_on(&r, &e))
 		refuse_at_gate(s, guest, &e);
-	} else if (!s->handlers.request(s->handlers.arg, &r, &e, &user)) {
+	else if (!s->handlers.request(s->handlers.conn.arg, &r, &e, &user))
 		refuse(s, guest, &e);
-	} else if (conn == NULL) {
-		adopt(s, guest->fd, &r, bytes, user);
-	} else {
-		conn->at_gate = NULL;
-		conn->user = user;
-		(void)lws_rx_flow_control(conn->wsi, 1);
-		if (serve_record(conn) && !conn->open)
-			abandon(conn);
-	}
+	else if (guest->secured != NULL)
+		conn_grant_tls(guest->secured, user);
+	else
+		conn_grant(s->conns, guest->fd, &r, bytes, user);
+	api_error_free(&e);
+}
+
+/* Accepting */
+
+static void
+begin_tls(struct server *s, int fd, const char *peer)
+{
+	struct refusal refusal = { .remote_addr = peer };
+	struct api_error e = API_ERROR_INIT;
+	enum evh_rc rc = conn_begin_tls(s->conns, fd, peer);
+
+	if (rc == EVH_OK)
+		return;
+	/* before TLS is agreed on nothing can be said but to the log */
+	if (rc == EVH_FULL)
+		gate_crowded(&e);
+	else
+		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
+	refusal_log(&refusal, &e);
 	api_error_free(&e);
 }
 
@@ -661,7 +189,7 @@ on_connection(void *arg)
 		int fd = listener_accept(l->fd, peer);
 
 		if (fd >= 0 && l->tls) {
-			adopt_tls(l->server, fd, peer);
+			begin_tls(l->server, fd, peer);
 		} else if (fd >= 0) {
 			gate_take(l->server->gate, fd, peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
@@ -689,7 +217,7 @@ listen_on(struct server *s, const char *address, char *why)
 	}
 	l->server = s;
 	l->fd = fd;
-	l->tls = s->tls_vhost != NULL && !listener_is_unix(address);
+	l->tls = conns_have_tls(s->conns) && !listener_is_unix(address);
 	s->listeners[s->listener_count] = loop_watch(s->loop, fd, on_connection, NULL, l);
 	if (s->listeners[s->listener_count] == NULL) {
 		(void)close(fd);
@@ -701,95 +229,25 @@ listen_on(struct server *s, const char *address, char *why)
 	return EVH_OK;
 }
 
-/* Keepalive is ours: the library would keep a sorted list with an entry for
- * every connection. */
-static const lws_retry_bo_t no_keepalive = { .secs_since_valid_ping = 0 };
+/* The whole */
 
 static enum evh_rc
 make_gate(struct server *s, const struct conf *conf)
 {
 	const struct gate_setup setup = { .loop = s->loop,
 		.conf = conf,
-		.max_header = s->max_header,
+		.max_header = (size_t)conf->max_header_bytes,
 		.timeout_ms = conf->handshake_timeout,
-		.view = { peek_secured, skip_secured, pass_secured },
+		.view = conn_view,
 		.let_in = let_in,
 		.refuse = refuse_at_gate,
 		.dismiss = dismiss,
 		.arg = s };
 
-	return gate_new(&s->gate, &setup);
-}
+	enum evh_rc rc = gate_new(&s->gate, &setup);
 
-static enum evh_rc
-make_vhost(struct server *s)
-{
-	struct lws_context_creation_info info;
-
-	memset(&info, 0, sizeof(info));
-	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-	info.vhost_name = "evhub";
-	info.protocols = ws_protocols;
-	info.retry_and_idle_policy = &no_keepalive;
-	info.user = s;
-	info.timeout_secs_ah_idle = s->handshake_seconds;
-	s->vhost = lws_create_vhost(loop_context(s->loop), &info);
-	return s->vhost != NULL ? EVH_OK : EVH_NOMEM;
-}
-
-/* The vhost whose connections begin with a TLS handshake. */
-static enum evh_rc
-make_tls_vhost(struct server *s, const struct conf *conf, char *why)
-{
-	struct lws_context_creation_info info;
-	struct tls_pair *pair;
-	enum evh_rc rc = tls_load(&pair, conf, why);
-
-	if (rc != EVH_OK)
-		return rc;
-	memset(&info, 0, sizeof(info));
-	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-	info.vhost_name = "evhub-tls";
-	info.protocols = ws_protocols;
-	info.retry_and_idle_policy = &no_keepalive;
-	info.timeout_secs_ah_idle = s->handshake_seconds;
-	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
-	info.alpn = "http/1.1"; /* never h2: frames are written raw */
-	info.user = s;
-	s->tls_vhost = lws_create_vhost(loop_context(s->loop), &info);
-	if (s->tls_vhost == NULL || s->ssl_ctx == NULL)
-		rc = EVH_NOMEM;
-	if (rc == EVH_OK)
-		rc = tls_set_up(s->ssl_ctx);
-	if (rc == EVH_OK)
-		rc = tls_use(s->ssl_ctx, pair);
-	if (rc == EVH_OK)
-		tls_tell_done(s->ssl_ctx, on_secured);
-	if (rc != EVH_OK)
-		(void)snprintf(why, CONF_WHY_BYTES, "tls_certificate: %s: OpenSSL refuses it",
-			conf->tls_certificate);
-	tls_free(&pair);
+	conns_set_gate(s->conns, s->gate);
 	return rc;
-}
-
-void
-server_reload_tls(struct server *s, const struct conf *conf)
-{
-	char why[CONF_WHY_BYTES];
-	struct tls_pair *pair;
-
-	if (s->tls_vhost == NULL || !tls_wanted(conf))
-		return;
-	if (tls_load(&pair, conf, why) != EVH_OK) {
-		log_error("certificate_refused", "effect=\"the old one stays\" reason=\"%s\"", why);
-		return;
-	}
-	if (tls_use(s->ssl_ctx, pair) == EVH_OK)
-		log_info("certificate_loaded", "tls_certificate=%s", conf->tls_certificate);
-	else
-		log_error("certificate_refused",
-			"effect=\"the old one stays\" reason=\"OpenSSL refuses it\"");
-	tls_free(&pair);
 }
 
 enum evh_rc
@@ -804,15 +262,12 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 		return EVH_NOMEM;
 	s->loop = loop;
 	s->handlers = *handlers;
-	s->max_message = (size_t)conf->max_message_bytes;
-	s->max_header = (size_t)conf->max_header_bytes;
-	s->handshake_seconds = (unsigned)((conf->handshake_timeout + 999) / 1000);
 	s->spare_fd = dup(STDERR_FILENO);
 	s->listeners = calloc(conf->listen.count, sizeof(struct loop_fd *));
 	s->listening = calloc(conf->listen.count, sizeof(struct listening *));
-	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : make_vhost(s);
-	if (rc == EVH_OK && tls_wanted(conf))
-		rc = make_tls_vhost(s, conf, why);
+	rc = s->listeners == NULL || s->listening == NULL ? EVH_NOMEM : EVH_OK;
+	if (rc == EVH_OK)
+		rc = conns_new(&s->conns, loop, conf, &handlers->conn, why);
 	if (rc == EVH_OK)
 		rc = make_gate(s, conf);
 	for (size_t i = 0; rc == EVH_OK && i < conf->listen.count; i++)
@@ -826,6 +281,12 @@ server_new(struct server **out, struct loop *loop, const struct conf *conf,
 	return EVH_OK;
 }
 
+void
+server_reload_tls(struct server *server, const struct conf *conf)
+{
+	conns_reload_tls(server->conns, conf);
+}
+
 const char *
 server_addresses(const struct server *server)
 {
@@ -835,8 +296,9 @@ server_addresses(const struct server *server)
 void
 server_stop_listening(struct server *s)
 {
-	s->stopped = true;
 	gate_free(&s->gate);
+	if (s->conns != NULL)
+		conns_end(s->conns);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		loop_unwatch(&s->listeners[i]);
 		free(s->listening[i]);
@@ -855,111 +317,9 @@ server_free(struct server **server)
 	free(s->listening);
 	buf_free(&s->addresses);
 	buf_free(&s->text);
-	buf_free(&s->handed_on);
+	conns_free(&s->conns);
 	if (s->spare_fd >= 0)
 		(void)close(s->spare_fd);
 	free(s);
 	*server = NULL;
-}
-
-/* What the hub does to connections */
-
-/* Through the library, which encrypts, a record at a time: what the socket
- * does not take of the last one is kept there, encrypted, and nothing more. */
-static ptrdiff_t
-send_tls(struct server_conn *conn, const uint8_t *bytes, size_t len)
-{
-	size_t taken = 0;
-
-	while (taken < len && !lws_partial_buffered(conn->wsi)) {
-		size_t n = len - taken < TLS_RECORD_BYTES ? len - taken : TLS_RECORD_BYTES;
-
-		if (lws_write(conn->wsi, (unsigned char *)(uintptr_t)bytes + taken, n, LWS_WRITE_RAW) <
-			0)
-			return -1;
-		taken += n;
-	}
-	return (ptrdiff_t)taken;
-}
-
-ptrdiff_t
-server_send(void *arg, const uint8_t *bytes, size_t len)
-{
-	struct server_conn *conn = arg;
-	ssize_t n;
-
-	if (conn->closing)
-		return -1;
-	if (lws_partial_buffered(conn->wsi))
-		return 0;
-	if (conn->tls)
-		return send_tls(conn, bytes, len);
-	/* past the library: it would keep a copy of what the socket does not
-	 * take, where a position in the log is enough */
-	do
-		n = send(conn->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return 0;
-	return n;
-}
-
-void
-server_queue(void *arg, const uint8_t *bytes, size_t len)
-{
-	struct server_conn *conn = arg;
-
-	if (conn->closing)
-		return;
-	queue(conn, bytes, len);
-	if (conn->corked && !conn->closing)
-		cork(conn, false);
-}
-
-void
-server_want_writable(void *arg)
-{
-	struct server_conn *conn = arg;
-
-	if (!conn->closing)
-		(void)lws_callback_on_writable(conn->wsi);
-}
-
-void
-server_close(void *arg, uint16_t code, const char *reason)
-{
-	struct server_conn *conn = arg;
-
-	if (conn->closing)
-		return;
-	if (code == 0) {
-		kill_soon(conn);
-		return;
-	}
-	write_close(conn, code, reason);
-	if (conn->closing)
-		return; /* it is dead */
-	conn->closing = true;
-	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_SECONDS);
-	(void)lws_rx_flow_control(conn->wsi, 1);
-}
-
-void
-server_ping(void *arg)
-{
-	struct server_conn *conn = arg;
-	/* with a payload: the library does not tell of pongs without one */
-	unsigned char buffer[LWS_PRE + 4];
-
-	memcpy(buffer + LWS_PRE, "ping", 4);
-	if (!conn->closing && !lws_partial_buffered(conn->wsi))
-		(void)lws_write(conn->wsi, buffer + LWS_PRE, 4, LWS_WRITE_PING);
-}
-
-void
-server_listen_to(void *arg, bool on)
-{
-	struct server_conn *conn = arg;
-
-	(void)lws_rx_flow_control(conn->wsi, on ? 1 : 0);
 }

@@ -237,7 +237,7 @@ keep_alive(struct sessions *s, struct client *c)
 	if (now - c->last_ping >= s->ping_ticks) {
 		c->last_ping = now;
 		c->ping_at = now_seconds();
-		server_ping(c->conn);
+		conn_ping(c->conn);
 		sessions_dirty(s, c);
 	}
 	schedule(s, c);
@@ -434,14 +434,14 @@ on_request(void *arg, const struct http_request *r, struct api_error *e, void **
 }
 
 static void
-on_opened(void *arg, void *user, struct server_conn *conn)
+on_opened(void *arg, void *user, struct conn *conn)
 {
 	struct client *c = user;
 
 	(void)arg;
 	c->conn = conn;
 	if (c->state == CLIENT_CLOSING)
-		server_close(conn, CLOSE_TRY_LATER, NULL);
+		conn_close(conn, CLOSE_TRY_LATER, NULL);
 }
 
 /* Messages */
@@ -503,7 +503,7 @@ keep_early(struct sessions *s, struct client *c, const char *text, size_t len)
 	while (*at != NULL)
 		at = &(*at)->next;
 	*at = e;
-	server_listen_to(c->conn, false); /* until it is welcome */
+	conn_listen_to(c->conn, false); /* until it is welcome */
 }
 
 static void
@@ -524,7 +524,7 @@ answer_early(struct sessions *s, struct client *c)
 		any = true;
 	}
 	if (any && c->state != CLIENT_CLOSING)
-		server_listen_to(c->conn, true);
+		conn_listen_to(c->conn, true);
 }
 
 static void
@@ -611,13 +611,13 @@ sessions_handlers(struct sessions *sessions)
 {
 	return (struct server_handlers){
 		.request = on_request,
-		.opened = on_opened,
-		.message = on_message,
-		.violation = on_violation,
-		.alive = on_alive,
-		.writable = on_writable,
-		.closed = on_closed,
-		.arg = sessions,
+		.conn = { .opened = on_opened,
+			.message = on_message,
+			.violation = on_violation,
+			.alive = on_alive,
+			.writable = on_writable,
+			.closed = on_closed,
+			.arg = sessions },
 	};
 }
 
