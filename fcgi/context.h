@@ -46,7 +46,8 @@ enum statement {
 	STATEMENT_DAEMONS,	   /* -> name, control_socket ... */
 	STATEMENT_CLIENTS,	   /* -> the columns of v_clients ... */
 	STATEMENT_CLIENTS_OF_USER, /* user_id -> the same */
-	STATEMENT_STATS,	   /* -> the columns of v_stats */
+	STATEMENT_UPTIME,	   /* -> start_time, uptime, as v_stats has them */
+	STATEMENT_STATS,	   /* -> the columns of v_stats, which walks all subscriptions */
 	STATEMENT_COUNT
 };
 

@@ -39,16 +39,19 @@ add_rows(struct buf *out, sqlite3_stmt *s)
 	buf_printf(out, ",\"messages_sent\":%lld", (long long)sqlite3_column_int64(s, 3));
 }
 
+/* From the columns start_time and uptime, which is the next one. */
 static void
-add_times(struct buf *out, sqlite3_stmt *s)
+add_times(struct buf *out, sqlite3_stmt *s, int column)
 {
+	const char *start = db_text(s, column);
+
 	buf_puts(out, ",\"start_time\":");
-	if (sqlite3_column_type(s, 4) == SQLITE_NULL)
+	if (sqlite3_column_type(s, column) == SQLITE_NULL)
 		buf_puts(out, "null");
 	else
-		buf_json_string(out, db_text(s, 4), strlen(db_text(s, 4)));
+		buf_json_string(out, start, strlen(start));
 	buf_puts(out, ",\"uptime\":\"");
-	add_duration(out, (long long)sqlite3_column_int64(s, 5));
+	add_duration(out, (long long)sqlite3_column_int64(s, column + 1));
 	buf_puts(out, "\"");
 }
 
@@ -56,7 +59,7 @@ static void
 add_stats(struct context *ctx, struct call *call, const struct live_stats *live, bool complete)
 {
 	struct buf *out = &call->response->body;
-	sqlite3_stmt *s = context_statement(ctx, STATEMENT_STATS);
+	sqlite3_stmt *s = context_statement(ctx, complete ? STATEMENT_UPTIME : STATEMENT_STATS);
 	bool row = false;
 	enum evh_rc rc = context_step(ctx, s, &row);
 
@@ -68,7 +71,7 @@ add_stats(struct context *ctx, struct call *call, const struct live_stats *live,
 		add_live(out, live);
 	else
 		add_rows(out, s);
-	add_times(out, s);
+	add_times(out, s, complete ? 0 : 4);
 	if (complete)
 		buf_printf(out, ",\"lagging_clients\":%lld", (long long)live->lagging);
 	if (call->response->note.len > 0) {
