@@ -1,6 +1,6 @@
 # In the order in which they run.
 MIGRATIONS = %D%/migrations/0001-initial.sql %D%/migrations/0002-tickets.sql \
-	%D%/migrations/0003-permissions.sql
+	%D%/migrations/0003-permissions.sql %D%/migrations/0004-indexes.sql
 
 EXTRA_DIST += $(MIGRATIONS) %D%/embed.awk
 

@@ -17,10 +17,10 @@ FROM v_stats;
 .print
 .mode column
 
-SELECT name AS type,
-	(SELECT count(*) FROM subscription WHERE event_type = name) AS subscribed,
+WITH subscribers(type, number) AS (SELECT event_type, count(*) FROM subscription GROUP BY event_type)
+SELECT name AS type, coalesce(number, 0) AS subscribed,
 	(SELECT count(*) FROM event WHERE event_type = name) AS kept,
 	(SELECT substr(created_at, 1, 19) FROM event WHERE event_type = name ORDER BY seq LIMIT 1) AS oldest,
 	purged_seq AS purged, mandatory, persistent, retain_seconds, retain_count, description
-FROM event_type
+FROM event_type LEFT JOIN subscribers ON type = name
 ORDER BY mandatory DESC, name;
