@@ -55,18 +55,38 @@ add_client(struct buf *out, sqlite3_stmt *s, const struct live_depths *depths)
 		sqlite3_column_int(s, 7) != 0 ? "true" : "false", (long long)depth);
 }
 
+/* The rows to show.  Those of one user are known by the daemons, so that nobody
+ * walks the rows of all for them; if one of them is away its rows may be any. */
+static sqlite3_stmt *
+choose(struct context *ctx, const char *user_id, const struct buf *ids, bool all_answered)
+{
+	sqlite3_stmt *s;
+
+	if (user_id == NULL)
+		return context_statement(ctx, STATEMENT_CLIENTS);
+	s = context_statement(ctx, all_answered ? STATEMENT_CLIENTS_BY_ID : STATEMENT_CLIENTS_OF_USER);
+	db_bind_text(s, 1, user_id);
+	if (all_answered)
+		db_bind_text(s, 2, ids->data);
+	return s;
+}
+
 void
 endpoint_clients(struct context *ctx, struct call *call)
 {
-	bool all = (call->who.scopes & AUTH_ADMIN) != 0, row;
-	sqlite3_stmt *s = context_statement(ctx, all ? STATEMENT_CLIENTS : STATEMENT_CLIENTS_OF_USER);
-	struct buf *out = &call->response->body, away = BUF_INIT;
+	const char *user_id = (call->who.scopes & AUTH_ADMIN) != 0 ? NULL : call->who.user_id;
+	struct buf *out = &call->response->body, away = BUF_INIT, ids = BUF_INIT;
 	struct live_depths depths = LIVE_DEPTHS_INIT;
 	const char *separator = "[";
-	enum evh_rc rc = live_depths_read(ctx, &depths, &away);
+	enum evh_rc rc = live_depths_read(ctx, user_id, &depths, &away);
+	sqlite3_stmt *s = NULL;
+	bool row;
 
-	if (!all)
-		db_bind_text(s, 1, call->who.user_id);
+	live_depths_ids(&depths, &ids);
+	if (rc == EVH_OK && ids.failed)
+		rc = EVH_NOMEM;
+	if (rc == EVH_OK)
+		s = choose(ctx, user_id, &ids, away.len == 0);
 	while (rc == EVH_OK && (rc = context_step(ctx, s, &row)) == EVH_OK && row) {
 		buf_puts(out, separator);
 		add_client(out, s, &depths);
@@ -80,4 +100,5 @@ endpoint_clients(struct context *ctx, struct call *call)
 	live_note(&away, &call->response->note);
 	live_depths_free(&depths);
 	buf_free(&away);
+	buf_free(&ids);
 }

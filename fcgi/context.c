@@ -44,6 +44,9 @@ static const char *const sql[STATEMENT_COUNT] = {
 		"SELECT " CLIENT_COLUMNS " FROM v_clients WHERE user_id = ?1 ORDER BY connected_at, id",
 	[STATEMENT_UPTIME] = "SELECT min(started_at), CAST(strftime('%s', 'now') AS INTEGER) -"
 			     " CAST(strftime('%s', min(started_at)) AS INTEGER) FROM daemon",
+	[STATEMENT_CLIENTS_BY_ID] =
+		"SELECT " CLIENT_COLUMNS " FROM v_clients"
+		" WHERE id IN (SELECT value FROM json_each(?2)) AND user_id = ?1 ORDER BY connected_at, id",
 	[STATEMENT_STATS] = "SELECT total_clients, total_subscriptions, type_stats, messages_sent, "
 			    "start_time, uptime FROM v_stats",
 };

@@ -45,7 +45,8 @@ enum statement {
 	STATEMENT_TICKETS_EXPIRED, /* removes some of them */
 	STATEMENT_DAEMONS,	   /* -> name, control_socket ... */
 	STATEMENT_CLIENTS,	   /* -> the columns of v_clients ... */
-	STATEMENT_CLIENTS_OF_USER, /* user_id -> the same */
+	STATEMENT_CLIENTS_OF_USER, /* user_id -> the same; walks all clients */
+	STATEMENT_CLIENTS_BY_ID,   /* user_id, ids as JSON -> those that are this user's */
 	STATEMENT_UPTIME,	   /* -> start_time, uptime, as v_stats has them */
 	STATEMENT_STATS,	   /* -> the columns of v_stats, which walks all subscriptions */
 	STATEMENT_COUNT

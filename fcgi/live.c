@@ -113,14 +113,34 @@ by_id(const void *a, const void *b)
 }
 
 enum evh_rc
-live_depths_read(struct context *ctx, struct live_depths *depths, struct buf *note)
+live_depths_read(struct context *ctx, const char *user_id, struct live_depths *depths, struct buf *note)
 {
-	enum evh_rc rc =
-		ask_all(ctx, "{\"op\":\"clients\",\"lagging\":true}\n", note, take_depths, depths);
+	struct buf line = BUF_INIT;
+	enum evh_rc rc = EVH_NOMEM;
 
+	buf_puts(&line, "{\"op\":\"clients\"");
+	if (user_id != NULL) {
+		buf_puts(&line, ",\"user_id\":");
+		buf_json_string(&line, user_id, strlen(user_id));
+	} else {
+		buf_puts(&line, ",\"lagging\":true");
+	}
+	buf_puts(&line, "}\n");
+	if (!line.failed)
+		rc = ask_all(ctx, line.data, note, take_depths, depths);
+	buf_free(&line);
 	if (depths->count > 0)
 		qsort(depths->items, depths->count, sizeof(*depths->items), by_id);
 	return rc;
+}
+
+void
+live_depths_ids(const struct live_depths *depths, struct buf *out)
+{
+	buf_puts(out, "[");
+	for (size_t i = 0; i < depths->count; i++)
+		buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", depths->items[i].id);
+	buf_puts(out, "]");
 }
 
 int64_t

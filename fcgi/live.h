@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* The connections that are behind, sorted by id; all others are not. */
+/* The connections that were asked for, sorted by id; all others are not behind. */
 struct live_depth {
 	char id[EVH_UUID_TEXT];
 	int64_t depth;
@@ -26,10 +26,15 @@ struct live_depths {
 		.items = NULL \
 	}
 
-/* Asks every daemon.  Those that do not answer are named in note, separated
+/* Asks every daemon: for those that are behind, or, if user_id is not NULL, for all
+ * connections of that user.  Those that do not answer are named in note, separated
  * by commas, which stays empty when all have.  EVH_NOMEM, or the error of the
  * database. */
-enum evh_rc live_depths_read(struct context *ctx, struct live_depths *depths, struct buf *note);
+enum evh_rc
+live_depths_read(struct context *ctx, const char *user_id, struct live_depths *depths, struct buf *note);
+
+/* Appends the ids as a JSON array. */
+void live_depths_ids(const struct live_depths *depths, struct buf *out);
 
 /* How far behind a client of this daemon is; fallback if that daemon did not
  * answer. */

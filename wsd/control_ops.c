@@ -299,28 +299,50 @@ client_json(struct hub *hub, const struct client *c, struct buf *out)
 	buf_puts(out, "}");
 }
 
+/* Appends those of the count clients (some NULL) that are connected; lagging: and
+ * behind. */
+static void
+clients_json(struct hub *hub, struct client *const *list, size_t count, bool lagging, struct buf *out)
+{
+	const char *separator = "";
+
+	for (size_t i = 0; i < count; i++) {
+		const struct client *c = list[i];
+
+		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING ||
+			(lagging && c->state == CLIENT_LIVE))
+			continue;
+		buf_puts(out, separator);
+		client_json(hub, c, out);
+		separator = ",";
+	}
+}
+
 static void
 op_clients(struct request *q)
 {
 	struct hub *hub = q->conn->control->setup.hub;
-	const struct clients *clients = hub_clients(hub);
-	bool first = true, lagging = false;
+	const struct clients *all = hub_clients(hub);
+	const char *user_id = NULL;
+	bool lagging = false;
 
 	if (!control_request_flag(&q->in, "lagging", &lagging)) {
 		fail(q->reply, q->in.rid, "lagging: must be true or false", "");
 		return;
 	}
+	if (!control_request_text(&q->in, "user_id", &user_id)) {
+		fail(q->reply, q->in.rid, "user_id: must be a string", "");
+		return;
+	}
 	begin(q->reply, q->in.rid);
 	buf_puts(&q->reply->text, ",\"clients\":[");
-	for (size_t i = 0; i < clients->size; i++) {
-		const struct client *c = clients->slots[i];
+	if (user_id == NULL) {
+		clients_json(hub, all->slots, all->size, lagging, &q->reply->text);
+	} else {
+		const struct user *u = clients_user(all, user_id);
 
-		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING ||
-			(lagging && c->state == CLIENT_LIVE))
-			continue;
-		buf_puts(&q->reply->text, first ? "" : ",");
-		client_json(hub, c, &q->reply->text);
-		first = false;
+		if (u != NULL)
+			clients_json(hub, u->clients, u->count, lagging, &q->reply->text);
 	}
 	buf_puts(&q->reply->text, "]");
 	finish(q->reply);

@@ -63,6 +63,17 @@ control_request_flag(const struct control_request *q, const char *name, bool *va
 }
 
 bool
+control_request_text(const struct control_request *q, const char *name, const char **value)
+{
+	struct json_object *v = NULL;
+
+	if (!json_object_object_get_ex(q->o, name, &v))
+		return true;
+	*value = json_plain_string(v);
+	return *value != NULL;
+}
+
+bool
 control_request_event(
 	const struct control_request *q, size_t max_bytes, struct event_input *event, struct buf *error)
 {

@@ -33,6 +33,10 @@ bool control_request_change(const struct control_request *request, uint64_t *cha
  * False if it is something else. */
 bool control_request_flag(const struct control_request *request, const char *name, bool *value);
 
+/* A member that is a string without NUL; *value, which belongs to o, stays as it is
+ * if it is missing.  False if it is something else. */
+bool control_request_text(const struct control_request *request, const char *name, const char **value);
+
 /* The event of a publish.  On false error holds what is wrong. */
 bool control_request_event(const struct control_request *request, size_t max_bytes,
 	struct event_input *event, struct buf *error);

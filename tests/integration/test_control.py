@@ -183,6 +183,21 @@ def test_clients(shared, control):
     ws.close()
 
 
+def test_clients_of_a_user(shared, control):
+    who, other = shared.credential(), shared.credential()
+    connections = [subscribe(shared.wsd.listen, who, "pdfm") for _ in range(3)]
+    stranger = subscribe(shared.wsd.listen, other)
+    answer = control.ask({"op": "clients", "user_id": who.user})
+    assert {c["id"] for c in answer["clients"]} == {ws.client_id for ws in connections}
+    assert control.ask({"op": "clients", "user_id": who.user, "lagging": True})["clients"] == []
+    assert control.ask({"op": "clients", "user_id": "nobody"})["clients"] == []
+    for bad in (7, None, ["a"], "a\0b"):
+        answer = control.ask({"op": "clients", "user_id": bad})
+        assert answer["ok"] is False and "user_id" in answer["error"]
+    for ws in connections + [stranger]:
+        ws.close()
+
+
 @pytest.mark.parametrize("line", [
     b"", b" ", b"x", b"{", b"[]", b"null", b"7", b'"hello"', b"{}", b'{"op":null}', b'{"op":7}', b'{"op":""}',
     b'{"op":"nosuch"}', b'{"op":"HELLO"}', b'{"op":"hello","op":"drain"}', b'{"op":"sync"}',
