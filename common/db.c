@@ -259,6 +259,12 @@ setup(sqlite3 *db, const struct db_options *o, char why[DB_WHY_BYTES])
 		if (rc == EVH_OK && version < db_schema_version())
 			rc = migrate(db, why);
 	}
+	if (rc == EVH_OK && o->cache_kib > 0) {
+		char sql[48];
+
+		(void)snprintf(sql, sizeof(sql), "PRAGMA cache_size = -%d", o->cache_kib);
+		rc = db_exec(db, sql);
+	}
 	if (rc == EVH_OK && !o->triggers)
 		rc = db_rc(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL));
 	return rc;

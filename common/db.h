@@ -31,6 +31,7 @@ struct db_options {
 	const char *path;
 	enum db_mode mode;
 	bool full_sync; /* PRAGMA synchronous = FULL instead of NORMAL */
+	int cache_kib;	/* of pages; 0: SQLite's 2000 */
 	bool triggers;	/* false: this connection's writes fire no triggers */
 	int busy_ms;	/* how long a statement waits for another's lock */
 };

@@ -16,6 +16,9 @@
 #define PIECE_EVENTS 4096
 #define PIECE_BYTES (1 << 20)
 
+/* It reads on and on, and no page twice. */
+#define CACHE_KIB 128
+
 /* An event as the thread read it; text is one allocation. */
 struct row {
 	uint64_t seq;
@@ -289,9 +292,11 @@ prepare(struct history *h)
 enum evh_rc
 history_start(struct history **out, const char *database, char *why)
 {
-	struct db_options options = {
-		.path = database, .mode = DB_READ_ONLY, .triggers = false, .busy_ms = 10000
-	};
+	struct db_options options = { .path = database,
+		.mode = DB_READ_ONLY,
+		.triggers = false,
+		.cache_kib = CACHE_KIB,
+		.busy_ms = 10000 };
 	struct history *h = calloc(1, sizeof(*h));
 	pthread_condattr_t attr;
 	sigset_t all, before;
