@@ -277,18 +277,6 @@ hub_flush(struct hub *hub)
 
 /* Reading on: those who are behind. */
 
-static struct chunk *
-find_chunk(struct hub *hub, uint64_t seq)
-{
-	for (size_t i = 0; i < CHUNKS; i++) {
-		struct chunk *ch = &hub->chunks[i];
-
-		if (ch->upto > 0 && ch->after <= seq && seq < ch->upto)
-			return ch;
-	}
-	return NULL;
-}
-
 /* True if an event of the client's types after seq is gone from the database. */
 static bool
 has_lost(const struct chunk *ch, const struct client *c)
@@ -348,7 +336,7 @@ fill_from_chunk(struct hub *hub, struct client *c, struct chunk *ch)
 	uint64_t pos = eventlog_find(&ch->log, c->seq), limit = eventlog_find(&ch->log, upto);
 	enum fill result;
 
-	ch->used = ++hub->chunk_clock;
+	chunks_use(&hub->chunks, ch, hub->now);
 	if (has_lost(ch, c)) {
 		hub_close(hub, c, CLOSE_TRY_LATER, "events expired before they could be sent; reload");
 		return FILL_GONE;
@@ -405,7 +393,7 @@ deliver_fill(struct hub *hub, struct client *c)
 			assert(c->pos < hub->flushed);
 			result = fill_from_memory(hub, c);
 		} else {
-			struct chunk *ch = find_chunk(hub, c->seq);
+			struct chunk *ch = chunks_find(&hub->chunks, c->seq);
 
 			if (ch == NULL) {
 				c->state = CLIENT_WAITING;
@@ -442,39 +430,15 @@ deliver_fetch_next(struct hub *hub)
 	hub->ops.fetch(hub->ops.arg, lowest);
 }
 
-static void
-chunk_clear(struct chunk *ch)
-{
-	if (ch->upto == 0)
-		return;
-	eventlog_clear(&ch->log);
-	free(ch->lost);
-	memset(ch, 0, sizeof(*ch));
-}
-
-void
-deliver_drop_chunks(struct hub *hub)
-{
-	for (size_t i = 0; i < CHUNKS; i++)
-		chunk_clear(&hub->chunks[i]);
-}
-
 void
 hub_history(struct hub *hub, uint64_t after, uint64_t upto, struct eventlog *log, struct hub_lost *lost,
 	size_t lost_count)
 {
-	struct chunk *ch = &hub->chunks[0];
+	struct chunk piece = {
+		.after = after, .upto = upto, .log = *log, .lost = lost, .lost_count = lost_count
+	};
 
-	for (size_t i = 1; i < CHUNKS; i++)
-		if (hub->chunks[i].used < ch->used)
-			ch = &hub->chunks[i];
-	chunk_clear(ch);
-	*ch = (struct chunk){ .after = after,
-		.upto = upto,
-		.log = *log,
-		.lost = lost,
-		.lost_count = lost_count,
-		.used = ++hub->chunk_clock };
+	chunks_add(&hub->chunks, &piece, hub->now);
 	hub->fetching = false;
 	/* backwards: a client that leaves the list is replaced by the last one */
 	for (uint32_t i = hub->lag_count; i-- > 0;) {
@@ -483,7 +447,7 @@ hub_history(struct hub *hub, uint64_t after, uint64_t upto, struct eventlog *log
 		if (i >= hub->lag_count)
 			continue;
 		c = hub->lagging[i];
-		if (c->state == CLIENT_WAITING && find_chunk(hub, c->seq) != NULL)
+		if (c->state == CLIENT_WAITING && chunks_find(&hub->chunks, c->seq) != NULL)
 			deliver_fill(hub, c);
 	}
 	deliver_fetch_next(hub);

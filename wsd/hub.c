@@ -36,7 +36,7 @@ hub_free(struct hub **hub)
 
 	if (h == NULL)
 		return;
-	deliver_drop_chunks(h);
+	chunks_clear(&h->chunks);
 	clients_free(&h->clients);
 	grouping_free(&h->grouping);
 	eventlog_clear(&h->log);
@@ -473,9 +473,11 @@ hub_leave(struct hub *hub, struct client **client)
 	clients_remove(&hub->clients, client);
 }
 
-void
+bool
 hub_tick(struct hub *hub, uint32_t now, uint32_t stall_ticks)
 {
+	bool emptied = chunks_expire(&hub->chunks, now, stall_ticks);
+
 	hub->now = now;
 	for (uint32_t i = hub->lag_count; i-- > 0;) {
 		struct client *c = hub->lagging[i];
@@ -490,4 +492,5 @@ hub_tick(struct hub *hub, uint32_t now, uint32_t stall_ticks)
 			hub->ops.dirty(hub->ops.arg, c);
 		}
 	}
+	return emptied;
 }

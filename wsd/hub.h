@@ -14,6 +14,7 @@
 #ifndef EVH_WSD_HUB_H
 #define EVH_WSD_HUB_H
 
+#include "wsd/chunks.h"
 #include "wsd/client.h"
 #include "wsd/eventlog.h"
 #include "wsd/group.h"
@@ -70,7 +71,8 @@ struct hub_gauges {
 	uint64_t clients, users;
 	uint64_t lagging, behind, most_behind; /* clients; events, in all and at most */
 	uint64_t log_events, log_bytes;
-	int64_t log_span_us; /* the age of the oldest event in memory; 0: none is */
+	uint64_t history_bytes; /* of pieces that were read from the database */
+	int64_t log_span_us;	/* the age of the oldest event in memory; 0: none is */
 };
 
 struct hub;
@@ -149,10 +151,6 @@ void hub_leave(struct hub *hub, struct client **client);
 /* A piece of history: rows after the event "after", complete up to and with
  * "upto".  Takes over the log.  lost (sorted by nothing, count of them): the
  * newest event of each type that was already purged. */
-struct hub_lost {
-	uint32_t type;
-	uint64_t seq;
-};
 void hub_history(struct hub *hub, uint64_t after, uint64_t upto, struct eventlog *log,
 	struct hub_lost *lost, size_t lost_count);
 
@@ -160,9 +158,10 @@ void hub_history(struct hub *hub, uint64_t after, uint64_t upto, struct eventlog
  * if there is no such type. */
 enum evh_rc hub_entry(struct hub *hub, const struct hub_event *event, struct logentry *out);
 
-/* Once a tick: closes clients that took nothing for stall_ticks, and marks
- * the rows of those behind. */
-void hub_tick(struct hub *hub, uint32_t now, uint32_t stall_ticks);
+/* Once a tick: closes clients that took nothing for stall_ticks, marks the rows
+ * of those behind, and frees pieces of history that nobody reads.  True if those
+ * were the last: memory may go back to the system. */
+bool hub_tick(struct hub *hub, uint32_t now, uint32_t stall_ticks);
 
 /* The names of a client's types as a JSON array. */
 void hub_types_json(struct hub *hub, const struct client *client, struct buf *out);

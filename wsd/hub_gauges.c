@@ -50,6 +50,7 @@ hub_gauges_read(const struct hub *hub, struct hub_gauges *g)
 	}
 	g->log_events = log->next - log->first;
 	g->log_bytes = log->bytes;
+	g->history_bytes = chunks_bytes(&hub->chunks);
 	if (g->log_events > 0) {
 		int64_t since = created_at(eventlog_at(log, log->first));
 		int64_t span = hub->ops.now_us() - since;

@@ -9,19 +9,8 @@
 #define RUN_BYTES (60 * 1024)
 #define SLICE_EVENTS 512
 
-/* Pieces of the past that are kept for others who are as far behind. */
-#define CHUNKS 16
-
 /* How many replies a client may wait for while it does not read. */
 #define REPLIES_WHILE_LAGGING 16
-
-struct chunk {
-	uint64_t after, upto;
-	struct eventlog log;
-	struct hub_lost *lost;
-	size_t lost_count;
-	uint64_t used; /* for leaving out the one used longest ago */
-};
 
 /* Where a frame ends in a run. */
 struct cut {
@@ -50,8 +39,7 @@ struct hub {
 	struct grouping grouping;
 	struct client **lagging; /* CLIENT_LAGGING and CLIENT_WAITING */
 	uint32_t lag_count, lag_size;
-	struct chunk chunks[CHUNKS];
-	uint64_t chunk_clock;
+	struct chunks chunks;
 	bool fetching;
 	uint32_t now; /* the last tick */
 	struct run run;
@@ -80,7 +68,5 @@ uint64_t deliver_client_seq(const struct hub *hub, const struct client *client);
 
 /* Looks for the next piece of history that a waiting client needs. */
 void deliver_fetch_next(struct hub *hub);
-
-void deliver_drop_chunks(struct hub *hub);
 
 #endif

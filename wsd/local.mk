@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/catalog.c %D%/catalog.h \
 	%D%/check.c %D%/check.h \
 	%D%/checkpoint.c %D%/checkpoint.h \
+	%D%/chunks.c %D%/chunks.h \
 	%D%/client.c %D%/client.h \
 	%D%/close_code.c %D%/close_code.h \
 	%D%/conn.c %D%/conn.h \

@@ -157,6 +157,8 @@ write_log(const struct metrics_figures *f, struct exposition *x)
 	gauge(x, "evhub_log_limit_bytes", (int64_t)f->log_budget, "The configured log_memory.");
 	gauge_seconds(x, "evhub_log_span_seconds", f->now.log_span_us,
 		"The age of the oldest event held in memory.");
+	gauge(x, "evhub_history_bytes", (int64_t)f->now.history_bytes,
+		"Memory that pieces of the past take, on top of log_memory, while clients catch up from them.");
 	counter(x, "evhub_history_reads_total", f->counted->history_reads,
 		"Pieces of the past that were read from the database because memory no longer held them.");
 }

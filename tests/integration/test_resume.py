@@ -1,13 +1,14 @@
 """Reconnecting with the id of the last frame seen."""
 
 import json
+import re
 import socket
 import struct
 
 import pytest
 
 import procs
-from clients import Raw, Refused, subscribe
+from clients import Control, Raw, Refused, subscribe
 
 
 def resume(hub, who, last, event_types="pdfm", address=None):
@@ -227,6 +228,31 @@ def test_more_than_memory_holds(make_hub):
     assert bodies(ws, 5100) == list(range(1, 5101))
     ws.nothing()
     ws.close()
+
+
+def test_what_was_read_for_a_resume_is_let_go(make_hub):
+    """It comes on top of log_memory, so it stays no longer than somebody may
+    be reading it."""
+    hub = make_hub(log_memory="64K", stall_timeout="2s")
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who, "pdfm,health")
+    ws.cut()
+    publish(hub, 1, 5000)
+
+    def figure(name):
+        with Control(hub.wsd.control) as control:
+            text = control.ask({"op": "metrics"})["text"]
+        return float(re.search(rf"^{name}{{[^}}]*}} (\S+)$", text, re.M).group(1))
+    ws = resume(hub, who, ws.welcome["id"])
+    assert bodies(ws, 5000) == list(range(1, 5001))
+    assert figure("evhub_history_reads_total") > 0
+    procs.wait_for(lambda: figure("evhub_history_bytes") == 0, "pieces of the past stay in memory")
+    reads = figure("evhub_history_reads_total")
+    again = resume(hub, who, ws.welcome["id"].split("-")[0] + "-1")  # and are read once more
+    assert bodies(again, 4999) == list(range(2, 5001))
+    assert figure("evhub_history_reads_total") > reads
+    for each in (ws, again):
+        each.close()
 
 
 def test_rare_type_among_many_events(make_hub):

@@ -473,6 +473,78 @@ test_slow_reader_is_told_to_come_back(void **state)
 	hub_free(&w.hub);
 }
 
+static uint64_t
+history_bytes(const struct world *w)
+{
+	struct hub_gauges g;
+
+	hub_gauges_read(w->hub, &g);
+	return g.history_bytes;
+}
+
+/* What was read for one who was far behind stays for as long as others may be
+ * reading it, and no longer: it is not counted against log_memory. */
+static void
+test_history_is_let_go(void **state)
+{
+	static struct world w;
+	struct sock *s = &w.socks[0];
+
+	(void)state;
+	setup_world(&w, 4 << 10);
+	for (int i = 0; i < 200; i++)
+		publish(&w, 1, -1);
+	hub_flush(w.hub);
+	enter(&w, s, 2, 0);
+	assert_int_equal(history_bytes(&w), 0);
+	s->window = 200;
+	bring_history(&w);
+	assert_int_equal(s->client->state, CLIENT_LAGGING);
+	assert_true(history_bytes(&w) > 50 * 100);
+	for (uint32_t tick = 9; tick < 60; tick += 9) { /* it reads a little in each */
+		hub_tick(w.hub, tick, 10);
+		assert_true(history_bytes(&w) > 0);
+		s->window = 200;
+		hub_writable(w.hub, s->client);
+		assert_int_equal(s->closed, 0);
+	}
+	leave(&w, s);
+	hub_tick(w.hub, 64, 10);
+	assert_true(history_bytes(&w) > 0); /* another may come for it */
+	hub_tick(w.hub, 65, 10);
+	assert_int_equal(history_bytes(&w), 0);
+	hub_free(&w.hub);
+}
+
+/* However long the events are. */
+static void
+test_history_takes_only_so_much(void **state)
+{
+	static struct world w;
+	static char text[6 << 20];
+
+	(void)state;
+	setup_world(&w, 4 << 10);
+	memset(text, 'x', sizeof(text));
+	for (uint64_t seq = 1; seq <= 20; seq++) {
+		struct hub_event e = { .seq = seq,
+			.event_type = "a",
+			.timestamp = "t",
+			.message = text,
+			.message_len = sizeof(text) };
+		struct eventlog log;
+		struct logentry entry;
+
+		assert_int_equal(eventlog_init(&log, seq - 1, 0), EVH_OK);
+		assert_int_equal(hub_entry(w.hub, &e, &entry), EVH_OK);
+		assert_int_equal(eventlog_append(&log, &entry), EVH_OK);
+		hub_history(w.hub, seq - 1, seq, &log, calloc(1, sizeof(struct hub_lost)), 0);
+		assert_true(history_bytes(&w) > sizeof(text));
+		assert_true(history_bytes(&w) <= CHUNKS_BYTES);
+	}
+	hub_free(&w.hub);
+}
+
 static void
 test_purged_history_is_never_skipped_silently(void **state)
 {
@@ -544,6 +616,8 @@ main(void)
 		cmocka_unit_test(test_random_readers_with_little_memory),
 		cmocka_unit_test(test_history_may_be_ahead_of_the_feed),
 		cmocka_unit_test(test_slow_reader_is_told_to_come_back),
+		cmocka_unit_test(test_history_is_let_go),
+		cmocka_unit_test(test_history_takes_only_so_much),
 		cmocka_unit_test(test_purged_history_is_never_skipped_silently),
 		cmocka_unit_test(test_who_asks_but_does_not_read_is_closed),
 		cmocka_unit_test(test_passing_events_reach_the_live_only),
