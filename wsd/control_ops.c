@@ -348,7 +348,7 @@ op_clients(struct request *q)
 	finish(q->reply);
 }
 
-/* Counting more descriptors than this would hold up deliveries. */
+/* Counting the descriptors, and the memory, of more would hold up deliveries. */
 #define FEW_CLIENTS 2000
 
 static void

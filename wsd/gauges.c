@@ -3,6 +3,8 @@
 #include "common/clock.h"
 
 #include <dirent.h>
+#include <malloc.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,22 @@ read_process(struct gauges *g)
 }
 
 static int64_t
+allocated_bytes(int few)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+	struct mallinfo2 info;
+
+	if (!few)
+		return -1;
+	info = mallinfo2();
+	return (int64_t)(info.uordblks + info.hblkhd);
+#else
+	(void)few;
+	return -1;
+#endif
+}
+
+static int64_t
 count_fds(int few)
 {
 	struct stat st;
@@ -87,7 +105,7 @@ count_fds(int few)
 }
 
 void
-gauges_read(struct gauges *g, const char *database, int few_fds)
+gauges_read(struct gauges *g, const char *database, int few)
 {
 	struct timespec cpu;
 	struct rlimit limit;
@@ -97,7 +115,9 @@ gauges_read(struct gauges *g, const char *database, int few_fds)
 	g->cpu_us = clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0
 		? (int64_t)cpu.tv_sec * 1000000 + cpu.tv_nsec / 1000
 		: -1;
-	g->open_fds = count_fds(few_fds);
+	g->allocated_bytes = allocated_bytes(few);
+	g->sqlite_bytes = sqlite3_memory_used();
+	g->open_fds = count_fds(few);
 	g->max_fds = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
 		? (int64_t)limit.rlim_cur
 		: -1;

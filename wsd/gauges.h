@@ -8,6 +8,8 @@
 
 struct gauges {
 	int64_t resident_bytes, virtual_bytes;
+	int64_t allocated_bytes; /* by malloc, and not freed */
+	int64_t sqlite_bytes;	 /* … by SQLite */
 	int64_t cpu_us;
 	int64_t threads;
 	int64_t open_fds, max_fds;
@@ -16,7 +18,7 @@ struct gauges {
 	int64_t disk_free_bytes; /* of the file system that the database is on */
 };
 
-/* few_fds: whether counting the descriptors one by one is cheap enough. */
-void gauges_read(struct gauges *g, const char *database, int few_fds);
+/* few: whether counting descriptors and free pieces of memory one by one is cheap enough. */
+void gauges_read(struct gauges *g, const char *database, int few);
 
 #endif

@@ -150,6 +150,16 @@ write_store(const struct metrics_figures *f, struct exposition *x)
 }
 
 static void
+write_memory(const struct metrics_figures *f, struct exposition *x)
+{
+	gauge(x, "evhub_allocated_bytes", f->gauges->allocated_bytes,
+		"Memory allocated and not freed; left out where counting it takes long. What else is resident is "
+		"code, stacks, and room between what is allocated.");
+	gauge(x, "evhub_sqlite_bytes", f->gauges->sqlite_bytes,
+		"Memory allocated by SQLite: its caches, up to 2 MiB for each of its connections.");
+}
+
+static void
 write_log(const struct metrics_figures *f, struct exposition *x)
 {
 	gauge(x, "evhub_log_events", (int64_t)f->now.log_events, "Events held in memory.");
@@ -193,5 +203,6 @@ metrics_write(const struct metrics_figures *f, struct buf *out)
 	write_connections(f, &x);
 	write_store(f, &x);
 	write_log(f, &x);
+	write_memory(f, &x);
 	write_process(f->gauges, &x);
 }

@@ -118,6 +118,9 @@ def test_figures(watched):
     pid = hub.wsd.process.pid
     assert one(now, "process_open_fds") == len(os.listdir(f"/proc/{pid}/fd"))
     assert one(now, "process_resident_memory_bytes") > 1 << 20
+    assert one(now, "evhub_history_bytes") == 0  # nobody is far behind
+    if not procs.is_sanitized():  # they have a malloc of their own
+        assert one(now, "evhub_allocated_bytes") > one(now, "evhub_sqlite_bytes") > 1 << 16
     started = one(now, "process_start_time_seconds")
     assert abs(started - os.stat(f"/proc/{pid}").st_ctime) < 60
     version = subprocess.run([procs.program("evhub-wsd"), "-V"], capture_output=True, text=True, check=True)
