@@ -169,6 +169,8 @@ tokenize(const char *text, size_t len, struct json_object **out, char why[JSON_W
 	if (e != json_tokener_success) {
 		(void)snprintf(why, JSON_WHY_BYTES, "%s", json_tokener_error_desc(e));
 		rc = EVH_INVALID;
+	} else if (*out == NULL && *json_skip_space(text, text + len) != 'n') {
+		rc = EVH_NOMEM; /* it had no memory for a locale, and does not say so */
 	}
 	json_tokener_free(tok);
 	return rc;
