@@ -8,7 +8,9 @@
  * The file "order" holds one letter: what the next calls on those files do.
  *   f  writing fails with ENOSPC      w  writing fails with EIO
  *   s  syncing fails with EIO         r  reading fails with EIO
- *   o  writing fails with EROFS, as after a remount by the kernel */
+ *   o  writing fails with EROFS, as after a remount by the kernel
+ *   h  syncing the database, not its -wal, waits until there is another order;
+ *      who waits has written "H" there */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,7 +32,7 @@
 
 static char watched[FDS]; /* 0, or 'd' for the database, 'w' for its -wal */
 static const char *directory;
-static volatile const char *order;
+static volatile char *order;
 
 static void *
 next(const char *name)
@@ -48,10 +50,10 @@ setup(void)
 	if (directory == NULL)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/order", directory);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	order = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+	order = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (order == MAP_FAILED)
 		order = NULL;
 	(void)close(fd);
@@ -138,6 +140,10 @@ sync_it(int fd, const char *name)
 		errno = EIO;
 		return -1;
 	}
+	if (ordered(fd, 'h') && watched[fd] == 'd')
+		*order = 'H';
+	while (ordered(fd, 'H') && watched[fd] == 'd')
+		(void)usleep(1000); /* bounded poll: the test ends it */
 	return directory != NULL && fd >= 0 && fd < FDS && watched[fd] != 0 ? keep(fd) : real(fd);
 }
 

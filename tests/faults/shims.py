@@ -38,6 +38,11 @@ class Disk:
         os.close(fd)
 
 
+    def ordered(self):
+        with open(self.order_path, "rb") as f:
+            return f.read(1).decode()
+
+
 class Clock:
     """See shim_clock.c."""
 

@@ -1,6 +1,6 @@
-"""A power cut at a random moment: what is left of the database must open,
-pass integrity_check, hold what was promised, and be taken up by evhub-wsd
-without help.
+"""A power cut at a random moment, or in the middle of a checkpoint: what is
+left of the database must open, pass integrity_check, hold what was promised,
+and be taken up by evhub-wsd without help.
 
 synchronous = full    every acknowledged event is there
 synchronous = normal  the newest commits may be gone, but never one in the
@@ -37,6 +37,12 @@ def read(path):
         return b""
 
 
+def unsynced(world, disk):
+    """How many pages of the database are written and not synced."""
+    kept, now = read(os.path.join(disk.directory, "evhub.db")), read(world.hub.database)
+    return sum(kept[at:at + PAGE] != now[at:at + PAGE] for at in range(0, len(now), PAGE))
+
+
 def torn(kept, now, choice):
     """Of what was written and not synced, some pages have reached the disk."""
     out = bytearray()
@@ -46,6 +52,28 @@ def torn(kept, now, choice):
         page = b if choice.random() < chance else a
         out += b"\0" * (at - len(out)) + page
     return bytes(out)
+
+
+class Checkpoint:
+    """The log is being copied into the database, whose pages are written and
+    not synced, until the end of the block.  (When the log grows meanwhile,
+    SQLite leaves the sync to the next checkpoint.)"""
+
+    def __init__(self, world, disk):
+        self.disk = disk
+        disk.order("h")
+        with procs.preloaded(world.preload):
+            self.process = subprocess.Popen(
+                ["/usr/bin/sqlite3", world.hub.database, ".timeout 10000", "PRAGMA wal_checkpoint"],
+                env=procs.environment(), stdout=subprocess.DEVNULL)
+
+    def __enter__(self):
+        procs.wait_for(lambda: self.disk.ordered() == "H" or self.process.poll() is not None,
+                       "neither a sync of the database nor the end of the checkpoint")
+
+    def __exit__(self, *_):
+        self.disk.order("-")
+        assert self.process.wait(procs.PATIENCE) == 0
 
 
 def image_of(world, disk, target):
@@ -122,13 +150,19 @@ def test_power_cut(make_world, synchronous, figure):
                        publishers=("sql", "http", "control") if synchronous == "full" else ("http", "control"))
     checkpoint(world)
     world.start()
-    lost = 0
-    for _ in range(IMAGES):
+    lost = held = pages = 0
+    for n in range(IMAGES):
         world.ending.wait(world.random.uniform(0.05, 0.6))
         promised = world.ledger.acknowledged()
         position = world.followers[0].last_id  # a client that comes back after the cut
         image = Hub()
-        image_of(world, disk, image.database)
+        if n % 3 == 2:
+            with Checkpoint(world, disk):
+                behind = unsynced(world, disk)
+                held, pages = held + (behind > 0), pages + behind
+                image_of(world, disk, image.database)
+        else:
+            image_of(world, disk, image.database)
         rows = rows_of(image.database)
         live = world.rows()
         assert is_one_moment(rows, live), f"{len(rows)} of {len(live)} events, not the first ones; seed {world.seed}"
@@ -138,6 +172,7 @@ def test_power_cut(make_world, synchronous, figure):
         lost += len(missing)
         taken_up(image, world, position)
     figure(f"power cut, synchronous = {synchronous}: {IMAGES} images opened and taken up,"
+           f" {held} of them from the middle of a checkpoint with {pages} pages not synced;"
            f" {lost} acknowledged events gone; {world.judge()}")
 
 
