@@ -82,7 +82,8 @@ endpoint_clients(struct context *ctx, struct call *call)
 	sqlite3_stmt *s = NULL;
 	bool row;
 
-	live_depths_ids(&depths, &ids);
+	if (user_id != NULL)
+		live_depths_ids(&depths, &ids);
 	if (rc == EVH_OK && ids.failed)
 		rc = EVH_NOMEM;
 	if (rc == EVH_OK)

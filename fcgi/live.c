@@ -26,7 +26,7 @@ number(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
 }
 
-/* Calls take for the answer of each daemon, in turn. */
+/* Calls take for the answer of each daemon, in turn; EVH_INVALID from it: that is none. */
 static enum evh_rc
 ask_all(struct context *ctx, const char *line, struct buf *note,
 	enum evh_rc (*take)(void *arg, const struct daemon_ref *d, struct json_object *answer),
@@ -41,11 +41,14 @@ ask_all(struct context *ctx, const char *line, struct buf *note,
 		char why[DAEMON_WHY_BYTES];
 		struct json_object *answer = NULL;
 
-		if (daemons_ask(ctx, list.items[i].socket, line, deadline > least ? deadline : least,
-			    &answer, why) == EVH_OK)
+		rc = daemons_ask(ctx, list.items[i].socket, line, deadline > least ? deadline : least,
+			&answer, why);
+		if (rc == EVH_OK)
 			rc = take(arg, &list.items[i], answer);
-		else
+		if (rc != EVH_OK && rc != EVH_NOMEM) {
 			add_note(note, list.items[i].name);
+			rc = EVH_OK;
+		}
 		json_object_put(answer);
 	}
 	daemons_free(&list);
@@ -87,7 +90,7 @@ take_depths(void *arg, const struct daemon_ref *d, struct json_object *answer)
 
 	if (!json_object_object_get_ex(answer, "clients", &clients) ||
 		!json_object_is_type(clients, json_type_array))
-		return EVH_OK; /* an older daemon: as if it had not answered */
+		return EVH_INVALID; /* as if it had not answered */
 	n = json_object_array_length(clients);
 	items = realloc(depths->items, (depths->count + n + 1) * sizeof(*items));
 	if (items == NULL)
@@ -118,7 +121,7 @@ live_depths_read(struct context *ctx, const char *user_id, struct live_depths *d
 	struct buf line = BUF_INIT;
 	enum evh_rc rc = EVH_NOMEM;
 
-	buf_puts(&line, "{\"op\":\"clients\"");
+	buf_puts(&line, "{\"op\":\"clients\",\"brief\":true");
 	if (user_id != NULL) {
 		buf_puts(&line, ",\"user_id\":");
 		buf_json_string(&line, user_id, strlen(user_id));

@@ -6,8 +6,8 @@
  * reader may take to read on (stall_timeout) is freed, and when there are too
  * many, or too much is in them, the one used longest ago.
  *
- * A chunk that was found is valid until the next call that is not
- * chunks_find or chunks_bytes. */
+ * A chunk that was found is valid until the next call that is not chunks_find,
+ * chunks_use (of this one) or chunks_bytes. */
 
 #ifndef EVH_WSD_CHUNKS_H
 #define EVH_WSD_CHUNKS_H

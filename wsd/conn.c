@@ -240,6 +240,14 @@ arrive(struct conns *s, struct lws *wsi)
 	return conn;
 }
 
+/* From here on the end of a connection with TLS is told as WSI_DESTROY. */
+static void
+created(struct conns *s, struct lws *wsi)
+{
+	if (s != NULL && s->arriving != NULL && s->arriving->tls)
+		s->arriving->wsi = wsi;
+}
+
 static int
 serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
 {
@@ -249,6 +257,10 @@ serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in,
 		struct conns *s = lws_vhost_user(lws_get_vhost(wsi));
 
 		s->ssl_ctx = unused;
+		return 0;
+	}
+	if (reason == LWS_CALLBACK_WSI_CREATE) {
+		created(lws_vhost_user(lws_get_vhost(wsi)), wsi);
 		return 0;
 	}
 	if (conn == NULL && reason == LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED)
@@ -388,10 +400,15 @@ conn_begin_tls(struct conns *s, int fd, const char *peer)
 	how.opaque = conn;
 	s->arriving = conn;
 	if (lws_adopt_descriptor_vhost_via_info(&how) == NULL && s->arriving != NULL) {
-		/* it did not get as far as telling WSI_DESTROY, and closed the socket */
+		/* the socket is closed, and if the library had begun it will say so:
+		 * with libuv it does later */
 		gate_drop(s->gate, conn->at_gate);
-		free(conn);
-		rc = EVH_NOMEM;
+		conn->at_gate = NULL;
+		conn->lost = conn->closing = true;
+		if (conn->wsi == NULL) {
+			free(conn);
+			rc = EVH_NOMEM;
+		}
 	}
 	s->arriving = NULL;
 	return rc;
@@ -408,11 +425,8 @@ on_secured(void *arg)
 	if (conn->at_gate == NULL)
 		return; /* TLS 1.3 tells it again */
 	(void)lws_rx_flow_control(conn->wsi, 0);
-	if (gate_secured(s->gate, conn->at_gate) != EVH_OK) {
-		gate_drop(s->gate, conn->at_gate);
-		conn->at_gate = NULL;
-		kill_soon(conn);
-	}
+	/* without memory its time runs out at the gate */
+	(void)gate_secured(s->gate, conn->at_gate);
 }
 
 static bool
@@ -439,9 +453,11 @@ serve_record(struct conn *conn)
 {
 	struct conns *s = conn->all;
 	struct lws_pollfd ready = { .fd = conn->fd };
+	size_t before, left = tls_pending(lws_get_ssl(conn->wsi));
 	int rc;
 
 	do {
+		before = left;
 		ready.events = ready.revents = LWS_POLLIN;
 		s->serving = conn;
 		rc = lws_service_fd(loop_context(s->loop), &ready);
@@ -449,7 +465,12 @@ serve_record(struct conn *conn)
 			return false; /* it is gone */
 		s->serving = NULL;
 		conn->lost = conn->lost || rc != 0;
-	} while (!conn->lost && !conn->open && tls_pending(lws_get_ssl(conn->wsi)) > 0);
+		left = conn->lost ? 0 : tls_pending(lws_get_ssl(conn->wsi));
+	} while (!conn->open && left > 0 && left < before);
+	if (!conn->open && (conn->lost || left > 0)) {
+		abandon(conn); /* it does not take what it could */
+		return false;
+	}
 	return !conn->lost;
 }
 

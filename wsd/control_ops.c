@@ -285,11 +285,16 @@ op_stats(struct request *q)
 }
 
 static void
-client_json(struct hub *hub, const struct client *c, struct buf *out)
+client_json(struct hub *hub, const struct client *c, bool brief, struct buf *out)
 {
 	char id[EVH_UUID_TEXT], stamp[CLOCK_TEXT_BYTES];
 
 	evh_uuid_format(c->id, id);
+	if (brief) {
+		buf_printf(out, "{\"id\":\"%s\",\"queue_depth\":%llu}", id,
+			(unsigned long long)hub_behind(hub, c));
+		return;
+	}
 	clock_format(c->connected_at, stamp);
 	buf_printf(out, "{\"id\":\"%s\",\"user_id\":", id);
 	buf_json_string(out, c->user->user_id, strlen(c->user->user_id));
@@ -299,10 +304,16 @@ client_json(struct hub *hub, const struct client *c, struct buf *out)
 	buf_puts(out, "}");
 }
 
-/* Appends those of the count clients (some NULL) that are connected; lagging: and
- * behind. */
+struct clients_asked {
+	const char *user_id; /* NULL: anybody's */
+	bool lagging;	     /* only who is behind */
+	bool brief;	     /* how far behind, and nothing else */
+};
+
+/* Appends those of the count clients (some NULL) that are connected and asked for. */
 static void
-clients_json(struct hub *hub, struct client *const *list, size_t count, bool lagging, struct buf *out)
+clients_json(struct hub *hub, struct client *const *list, size_t count,
+	const struct clients_asked *asked, struct buf *out)
 {
 	const char *separator = "";
 
@@ -310,10 +321,10 @@ clients_json(struct hub *hub, struct client *const *list, size_t count, bool lag
 		const struct client *c = list[i];
 
 		if (c == NULL || c->state == CLIENT_JOINING || c->state == CLIENT_CLOSING ||
-			(lagging && c->state == CLIENT_LIVE))
+			(asked->lagging && c->state == CLIENT_LIVE))
 			continue;
 		buf_puts(out, separator);
-		client_json(hub, c, out);
+		client_json(hub, c, asked->brief, out);
 		separator = ",";
 	}
 }
@@ -323,26 +334,29 @@ op_clients(struct request *q)
 {
 	struct hub *hub = q->conn->control->setup.hub;
 	const struct clients *all = hub_clients(hub);
-	const char *user_id = NULL;
-	bool lagging = false;
+	struct clients_asked asked = { NULL, false, false };
 
-	if (!control_request_flag(&q->in, "lagging", &lagging)) {
+	if (!control_request_flag(&q->in, "lagging", &asked.lagging)) {
 		fail(q->reply, q->in.rid, "lagging: must be true or false", "");
 		return;
 	}
-	if (!control_request_text(&q->in, "user_id", &user_id)) {
+	if (!control_request_flag(&q->in, "brief", &asked.brief)) {
+		fail(q->reply, q->in.rid, "brief: must be true or false", "");
+		return;
+	}
+	if (!control_request_text(&q->in, "user_id", &asked.user_id)) {
 		fail(q->reply, q->in.rid, "user_id: must be a string", "");
 		return;
 	}
 	begin(q->reply, q->in.rid);
 	buf_puts(&q->reply->text, ",\"clients\":[");
-	if (user_id == NULL) {
-		clients_json(hub, all->slots, all->size, lagging, &q->reply->text);
+	if (asked.user_id == NULL) {
+		clients_json(hub, all->slots, all->size, &asked, &q->reply->text);
 	} else {
-		const struct user *u = clients_user(all, user_id);
+		const struct user *u = clients_user(all, asked.user_id);
 
 		if (u != NULL)
-			clients_json(hub, u->clients, u->count, lagging, &q->reply->text);
+			clients_json(hub, u->clients, u->count, &asked, &q->reply->text);
 	}
 	buf_puts(&q->reply->text, "]");
 	finish(q->reply);

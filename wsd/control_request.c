@@ -10,11 +10,13 @@ control_request_parse(struct control_request *q, const char *line, size_t len, s
 {
 	struct json_object *op = NULL;
 	char why[JSON_WHY_BYTES];
+	enum evh_rc rc;
 
 	memset(q, 0, sizeof(*q));
 	q->text = (struct json_slice){ line, len };
-	if (json_parse(line, len, &q->o, why) != EVH_OK) {
-		buf_printf(error, "not JSON: %s", why);
+	rc = json_parse(line, len, &q->o, why);
+	if (rc != EVH_OK) {
+		buf_printf(error, rc == EVH_NOMEM ? "out of memory%s" : "not JSON: %s", why);
 		return false;
 	}
 	if (!json_object_is_type(q->o, json_type_object)) {

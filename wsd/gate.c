@@ -35,7 +35,7 @@ struct gate_place {
 };
 
 /* One epoll for all that wait, itself watched by the loop, because it can tell
- * of an edge: bytes that are left in a socket must not wake us again. */
+ * of an edge: bytes that are left in a record of TLS must not wake us again. */
 struct gate {
 	struct gate_setup setup;
 	int epoll;

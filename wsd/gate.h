@@ -53,7 +53,7 @@ struct gate_view {
 
 struct gate_setup {
 	struct loop *loop;
-	const struct conf *conf; /* max_clients_per_address, as it is when somebody comes */
+	const struct conf *conf; /* max_clients_per_address and trusted_proxies */
 	size_t max_header;	 /* bytes of a head */
 	int64_t timeout_ms;	 /* from the connection to the end of the head */
 	struct gate_view view;
@@ -85,8 +85,9 @@ void gate_crowded(struct api_error *e);
  * twice; EVH_NOMEM when out of memory or descriptors. */
 enum evh_rc gate_secured(struct gate *gate, struct gate_place *place);
 
-/* Closes a plain connection that has been answered, once the peer has read that:
- * a close that finds something unread takes the answer away (RFC 9112 section 9.6). */
+/* Closes a plain connection that has been answered, once the peer hangs up or the
+ * time for a handshake is over: a close that finds something unread takes the
+ * answer away (RFC 9112 section 9.6). */
 void gate_see_off(struct gate *gate, int fd, const char *peer);
 
 /* Forgets one that is gone. */

@@ -5,7 +5,7 @@
  * the key, and whether our subprotocol was offered.  So it never sees what it
  * cannot take: it copies Sec-WebSocket-Protocol into 128 bytes and each name in
  * it into 64, and Connection into 128, and drops the connection if they do not
- * fit.  Pure. */
+ * fit, or a name is none.  Pure. */
 
 #ifndef EVH_WSD_HANDOVER_H
 #define EVH_WSD_HANDOVER_H
@@ -17,7 +17,7 @@
 void handover_write(struct buf *out, const struct http_request *r);
 
 /* With TLS of the daemon's own the library reads the client's request after all:
- * what in it the library cannot take, or NULL; *header is its name. */
-const char *handover_fault(const struct http_request *r, const char **header);
+ * what in it the library cannot take, or NULL. */
+const char *handover_fault(const struct http_request *r);
 
 #endif

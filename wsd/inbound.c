@@ -112,9 +112,12 @@ inbound_answer(const char *text, size_t len, const char *client_id, bool (*known
 {
 	struct json_object *o = NULL;
 	char why[JSON_WHY_BYTES];
+	enum evh_rc rc = json_parse(text, len, &o, why);
 
 	memset(reply, 0, sizeof(*reply));
-	if (json_parse(text, len, &o, why) != EVH_OK)
+	if (rc == EVH_NOMEM)
+		say_error(reply, "out of memory", "");
+	else if (rc != EVH_OK)
 		say_error(reply, "invalid message: not JSON: ", why);
 	else if (!json_object_is_type(o, json_type_object))
 		say_error(reply, "invalid message: must be an object, not ", json_type_name(o));

@@ -100,17 +100,6 @@ refuse_at_gate(void *arg, const struct gate_guest *guest, const struct api_error
 
 /* Granting */
 
-/* Whether the library can go on with what is granted. */
-static bool
-can_go_on(const struct http_request *r, struct api_error *e)
-{
-	const char *header, *fault = r->tls && r->upgrade ? handover_fault(r, &header) : NULL;
-
-	if (fault != NULL)
-		api_error_fail(e, 400, "header_too_large", header, "%s", fault);
-	return fault == NULL;
-}
-
 /* The head is there: whether it becomes a WebSocket is for the handler to say. */
 static void
 let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes)
@@ -124,7 +113,11 @@ let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes
 		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
 	r.peer = guest->peer;
 	r.tls = guest->secured != NULL;
-	if (e.code != 0 || !can_go_on(&r, &e))
+	if (r.tls && r.upgrade) {
+		r.bad = handover_fault(&r);
+		r.upgrade = r.bad == NULL;
+	}
+	if (e.code != 0)
 		refuse_at_gate(s, guest, &e);
 	else if (!s->handlers.request(s->handlers.conn.arg, &r, &e, &user))
 		refuse(s, guest, &e);

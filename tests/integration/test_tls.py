@@ -107,18 +107,41 @@ def test_refusals_come_through(tls):
     assert refused.value.status == 401
 
 
-def test_plain_http_on_a_tls_port(tls):
-    """It ends, and the others do not notice."""
+@pytest.mark.parametrize("loop", ["ev", "uv", "poll"])
+def test_no_tls_on_a_tls_port(make_hub, loop):
+    """It ends, and the others do not notice: the libraries beneath differ in when they let go."""
+    tls = Tls(make_hub, event_loop=loop)
     ws = tls.subscribe(tls.hub.credential())
-    with socket.create_connection(tls.hub.wsd.listen.rsplit(":", 1), timeout=procs.PATIENCE) as s:
-        s.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        try:
-            while s.recv(4096):
+    for what in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x80" * 600):
+        with socket.create_connection(tls.hub.wsd.listen.rsplit(":", 1), timeout=procs.PATIENCE) as s:
+            s.sendall(what)
+            try:
+                while s.recv(4096):
+                    pass
+            except ConnectionResetError:
                 pass
-        except ConnectionResetError:
-            pass
+    assert s_client(tls.hub, "-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0").returncode != 0
+    tls.subscribe(tls.hub.credential()).close()
     ws.nothing()
     ws.close()
+
+
+# The library keeps each name in 64 bytes, and takes but tokens for names.
+@pytest.mark.parametrize("offered, granted", [
+    ("x" * 62 + ", evhub.v1", True), ("x" * 63 + ", evhub.v1", False), ("evhub.v1, " + "x" * 100, True),
+    ("a=, evhub.v1", False), ("a/b, evhub.v1", False), ("17, evhub.v1", False), ("1.5, evhub.v1", False),
+    (", evhub.v1", False), ("a,, evhub.v1", False), ("a.b-c~_1, evhub.v1", True), ("evhub.v1, a=", True)])
+def test_subprotocols_before_ours(tls, offered, granted):
+    """None is let in to be dropped without a word."""
+    who = tls.hub.credential()
+    host, port = tls.hub.wsd.listen.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), procs.PATIENCE) as raw:
+        with tls.context.wrap_socket(raw, server_hostname="localhost") as sock:
+            sock.sendall(f"GET {API}/subscribe HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                         f"Sec-WebSocket-Protocol: {offered}\r\nX-Api-Key: {who.secret}\r\n\r\n".encode())
+            first = sock.makefile("rb").readline()
+    assert first.startswith(b"HTTP/1.1 101 " if granted else b"HTTP/1.1 400 ")
 
 
 # ---- clients
