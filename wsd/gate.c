@@ -28,6 +28,7 @@ struct gate_place {
 	void *secured;
 	char *had; /* of the head */
 	size_t had_len;
+	struct http_head_seen seen; /* of that */
 	bool watched;
 	bool leaves;		   /* it has been answered */
 	struct headcount *counted; /* NULL: its address has no limit */
@@ -120,11 +121,12 @@ enum outcome { WAITS, ENTERS, REFUSED, ENDED };
 
 /* bytes->len bytes are in g->head. */
 static enum outcome
-judge(struct gate *g, struct gate_bytes *bytes, struct api_error *e)
+judge(struct gate *g, struct gate_bytes *bytes, struct http_head_seen *seen, struct api_error *e)
 {
 	bytes->at = g->head;
-	switch (http_head_check(g->head, bytes->len, g->setup.max_header, &bytes->head, e)) {
+	switch (http_head_check(g->head, bytes->len, g->setup.max_header, seen, e)) {
 	case HTTP_HEAD_GOOD:
+		bytes->head = seen->len;
 		return ENTERS;
 	case HTTP_HEAD_BAD:
 		return REFUSED;
@@ -153,7 +155,7 @@ judge_more(struct gate *g, int i, struct gate_bytes *bytes, struct api_error *e)
 		if (more == 0)
 			return WAITS;
 		bytes->len = w->had_len + more;
-		outcome = judge(g, bytes, e);
+		outcome = judge(g, bytes, &w->seen, e);
 		if (outcome != WAITS)
 			return outcome;
 		if (!keep(g, w, bytes->len) || (w->secured != NULL && !g->setup.view.pass(w->secured)) ||
@@ -250,29 +252,36 @@ count_in(struct gate *g, struct gate_place *w)
 	return w->counted != NULL;
 }
 
-enum evh_rc
-gate_expect(struct gate *g, int fd, const char *peer, void *secured, struct gate_place **place)
+static struct gate_place *
+add(struct gate *g, int fd, const char *peer, void *secured)
 {
 	struct gate_place *w = calloc(1, sizeof(*w));
 
-	*place = NULL;
 	if (w == NULL)
-		return EVH_NOMEM;
+		return NULL;
 	w->fd = fd;
 	w->secured = secured;
 	memcpy(w->peer, peer, strnlen(peer, sizeof(w->peer) - 1));
 	w->deadline = clock_mono_us() + g->setup.timeout_ms * 1000;
-	if (!count_in(g, w)) {
-		free(w);
-		return EVH_FULL;
-	}
 	if (g->first == NULL)
 		loop_timer_set(g->timer, g->setup.timeout_ms * 1000);
 	w->prev = g->last;
 	*(g->last != NULL ? &g->last->next : &g->first) = w;
 	g->last = w;
-	*place = w;
-	return EVH_OK;
+	return w;
+}
+
+enum evh_rc
+gate_expect(struct gate *g, int fd, const char *peer, void *secured, struct gate_place **place)
+{
+	*place = add(g, fd, peer, secured);
+	if (*place == NULL)
+		return EVH_NOMEM;
+	if (count_in(g, *place))
+		return EVH_OK;
+	forget(g, *place);
+	*place = NULL;
+	return EVH_FULL;
 }
 
 enum evh_rc
@@ -289,14 +298,14 @@ gate_secured(struct gate *g, struct gate_place *w)
 
 /* Waits for more from a plain connection, of which len bytes have come. */
 static enum evh_rc
-wait_for(struct gate *g, int fd, const char *peer, size_t len, bool leaves)
+wait_for(struct gate *g, int fd, const char *peer, size_t len, const struct http_head_seen *seen)
 {
 	struct gate_place *w;
 	enum evh_rc rc = gate_expect(g, fd, peer, NULL, &w);
 
 	if (rc != EVH_OK)
 		return rc;
-	w->leaves = leaves;
+	w->seen = *seen;
 	if (len > 0 && !keep(g, w, len))
 		rc = EVH_NOMEM;
 	if (rc == EVH_OK)
@@ -319,14 +328,15 @@ gate_take(struct gate *g, int fd, const char *peer)
 	struct gate_guest guest = { fd, peer, NULL };
 	struct api_error e = API_ERROR_INIT;
 	struct gate_bytes bytes;
+	struct http_head_seen seen = { 0, false, 0 };
 	enum outcome outcome = WAITS;
 
 	if (!take(g, fd, 0, &bytes.len))
 		outcome = ENDED;
 	else if (bytes.len > 0)
-		outcome = judge(g, &bytes, &e);
+		outcome = judge(g, &bytes, &seen, &e);
 	if (outcome == WAITS) {
-		switch (wait_for(g, fd, peer, bytes.len, false)) {
+		switch (wait_for(g, fd, peer, bytes.len, &seen)) {
 		case EVH_OK:
 			return;
 		case EVH_FULL:
@@ -344,9 +354,18 @@ gate_take(struct gate *g, int fd, const char *peer)
 void
 gate_see_off(struct gate *g, int fd, const char *peer)
 {
+	struct gate_place *w = NULL;
+
 	(void)shutdown(fd, SHUT_WR);
-	if (!listener_discard(fd) || wait_for(g, fd, peer, 0, true) != EVH_OK)
-		(void)close(fd);
+	if (listener_discard(fd))
+		w = add(g, fd, peer, NULL);
+	if (w != NULL && gate_secured(g, w) == EVH_OK) {
+		w->leaves = true;
+		return;
+	}
+	if (w != NULL)
+		forget(g, w);
+	(void)close(fd);
 }
 
 void

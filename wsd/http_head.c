@@ -13,8 +13,7 @@ enum { HOST, CONTENT_LENGTH = 7, TRANSFER_ENCODING, SINGLES };
 
 struct head {
 	struct api_error *e;
-	bool get;
-	unsigned seen; /* bits by the places in single[] */
+	struct http_head_seen *seen; /* singles: bits by the places in single[] */
 };
 
 /* A line without its end. */
@@ -168,7 +167,7 @@ check_request_line(struct head *h, struct line line)
 		return bad(h, 400, "malformed_request", "request",
 			"the request line is not a method, a target and HTTP/1.1");
 	target = (size_t)(space - p);
-	h->get = method == 3 && memcmp(line.at, "GET", 3) == 0;
+	h->seen->get = method == 3 && memcmp(line.at, "GET", 3) == 0;
 	if (!check_version(h, space + 1, line.len - method - target - 2))
 		return false;
 	if (!known_method(line.at, method))
@@ -208,9 +207,9 @@ twice(struct head *h, const char *name)
 static bool
 check_single(struct head *h, int which, struct line value)
 {
-	if ((h->seen & 1U << which) != 0)
+	if ((h->seen->singles & 1U << which) != 0)
 		return twice(h, single[which]);
-	h->seen |= 1U << which;
+	h->seen->singles |= 1U << which;
 	if (which == HOST)
 		for (size_t i = 0; i < value.len; i++)
 			if (!is_alnum(value.at[i]) && strchr("-._~:[]%", value.at[i]) == NULL)
@@ -219,7 +218,7 @@ check_single(struct head *h, int which, struct line value)
 	if (which == CONTENT_LENGTH && (value.len == 0 || strspn(value.at, "0123456789") < value.len))
 		return bad(
 			h, 400, "malformed_header", "content-length", "Content-Length is not a number");
-	if (h->get &&
+	if (h->seen->get &&
 		((which == CONTENT_LENGTH && strspn(value.at, "0") < value.len) ||
 			which == TRANSFER_ENCODING))
 		return bad(h, 400, "body_not_allowed", single[which], "a handshake has no body");
@@ -252,9 +251,9 @@ check_whole(struct head *h)
 {
 	unsigned both = 1U << CONTENT_LENGTH | 1U << TRANSFER_ENCODING;
 
-	if ((h->seen & 1U << HOST) == 0)
+	if ((h->seen->singles & 1U << HOST) == 0)
 		return bad(h, 400, "missing_header", "host", "there is no Host header");
-	if ((h->seen & both) == both)
+	if ((h->seen->singles & both) == both)
 		return bad(h, 400, "malformed_request", "transfer-encoding",
 			"Content-Length and Transfer-Encoding contradict each other");
 	return true;
@@ -279,44 +278,46 @@ next_line(struct head *h, const char *p, const char *end, struct line *line)
 	return HTTP_HEAD_GOOD;
 }
 
+/* TLS and other things that no request begins with need not go on. */
 static enum http_head
-check_lines(struct head *h, const char *p, const char *end, const char **behind)
+check_beginning(struct head *h, struct line line)
 {
-	struct line line;
-	enum http_head state = next_line(h, p, end, &line);
+	size_t method = token(line.at, line.len);
 
-	if (state == HTTP_HEAD_PART) {
-		/* TLS and other things that no request begins with need not go on */
-		size_t method = token(p, line.len);
+	if (method <= 32 && (method == line.len || line.at[method] == ' '))
+		return HTTP_HEAD_PART;
+	(void)bad(h, 400, "malformed_request", "request", "this is no HTTP request");
+	return HTTP_HEAD_BAD;
+}
 
-		if (method <= 32 && (method == line.len || line.at[method] == ' '))
+static enum http_head
+check_lines(struct head *h, const char *bytes, const char *end)
+{
+	for (;;) {
+		bool first = h->seen->len == 0;
+		struct line line;
+		enum http_head state = next_line(h, bytes + h->seen->len, end, &line);
+
+		if (state == HTTP_HEAD_PART && first)
+			return check_beginning(h, line);
+		if (state != HTTP_HEAD_GOOD)
 			return state;
-		(void)bad(h, 400, "malformed_request", "request", "this is no HTTP request");
-		return HTTP_HEAD_BAD;
-	}
-	if (state == HTTP_HEAD_BAD || !check_request_line(h, line))
-		return HTTP_HEAD_BAD;
-	for (p = line.at + line.len + 2; (state = next_line(h, p, end, &line)) == HTTP_HEAD_GOOD;
-		p = line.at + line.len + 2) {
-		if (line.len == 0) {
-			*behind = line.at + 2;
+		h->seen->len += line.len + 2;
+		if (!first && line.len == 0)
 			return check_whole(h) ? HTTP_HEAD_GOOD : HTTP_HEAD_BAD;
-		}
-		if (!check_header(h, line))
+		if (!(first ? check_request_line(h, line) : check_header(h, line)))
 			return HTTP_HEAD_BAD;
 	}
-	return state;
 }
 
 enum http_head
-http_head_check(const char *bytes, size_t len, size_t max, size_t *head, struct api_error *e)
+http_head_check(
+	const char *bytes, size_t len, size_t max, struct http_head_seen *seen, struct api_error *e)
 {
-	struct head h = { .e = e };
+	struct head h = { e, seen };
 	size_t used = len < max ? len : max;
-	const char *behind = bytes;
-	enum http_head state = check_lines(&h, bytes, bytes + used, &behind);
+	enum http_head state = check_lines(&h, bytes, bytes + used);
 
-	*head = (size_t)(behind - bytes);
 	if (state != HTTP_HEAD_PART || used < max)
 		return state;
 	if (memchr(bytes, '\n', used) == NULL)

@@ -12,6 +12,7 @@
 
 #include "common/api_error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* How many parts the query may have. */
@@ -23,10 +24,18 @@ enum http_head {
 	HTTP_HEAD_BAD,	/* e says what is wrong */
 };
 
-/* Looks at the first len bytes of a connection; a head, with its empty line,
- * has at most max.  If it is good *head says how long it is. */
-enum http_head
-http_head_check(const char *bytes, size_t len, size_t max, size_t *head, struct api_error *e);
+/* How far a head has been looked at, and what is known of it.  Begins as zeroes. */
+struct http_head_seen {
+	size_t len; /* of whole lines */
+	bool get;
+	unsigned singles; /* headers that may be there once, and are */
+};
+
+/* Looks at the first len bytes of a connection, those behind what was seen of the
+ * same before; a head, with its empty line, has at most max.  If it is good
+ * seen->len is how long it is. */
+enum http_head http_head_check(
+	const char *bytes, size_t len, size_t max, struct http_head_seen *seen, struct api_error *e);
 
 /* The character at p, decoded; *step is how many of the len bytes it takes.  -1 if
  * it is none that may stand in a path or a query (RFC 3986 section 3.3). */

@@ -19,13 +19,14 @@ static void
 read_head(const char *head)
 {
 	struct api_error e = API_ERROR_INIT;
-	size_t len = strlen(head), found;
+	struct http_head_seen seen = { 0, false, 0 };
+	size_t len = strlen(head);
 	char *exact = malloc(len);
 
 	assert_non_null(exact);
 	memcpy(exact, head, len);
-	assert_int_equal(http_head_check(exact, len, 8192, &found, &e), HTTP_HEAD_GOOD);
-	assert_int_equal(found, len);
+	assert_int_equal(http_head_check(exact, len, 8192, &seen, &e), HTTP_HEAD_GOOD);
+	assert_int_equal(seen.len, len);
 	assert_true(http_request_read(&r, &text, exact, len));
 	free(exact);
 }
