@@ -26,23 +26,42 @@ clock_mono_us(void)
 	return read_us(CLOCK_MONOTONIC);
 }
 
+/* The text of a second, which is that of the call before more often than not. */
+static const char *
+format_second(time_t second)
+{
+	static _Thread_local time_t last = -1;
+	static _Thread_local char text[24] = "";
+	struct tm tm;
+
+	if (second == last && text[0] != '\0')
+		return text;
+	memset(&tm, 0, sizeof(tm));
+	(void)gmtime_r(&second, &tm);
+	if (strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) != 19)
+		memcpy(text, "1970-01-01T00:00:00", 20);
+	last = second;
+	return text;
+}
+
 void
 clock_format(int64_t us, char out[CLOCK_TEXT_BYTES])
 {
 	int64_t fraction = us % 1000000;
-	time_t seconds = (time_t)(us / 1000000);
-	struct tm tm;
-	char date[24];
+	time_t second = (time_t)(us / 1000000);
 
 	if (fraction < 0) { /* before 1970 */
 		fraction += 1000000;
-		seconds--;
+		second--;
 	}
-	memset(&tm, 0, sizeof(tm));
-	(void)gmtime_r(&seconds, &tm);
-	if (strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) != 19)
-		memcpy(date, "1970-01-01T00:00:00", 20);
-	(void)snprintf(out, CLOCK_TEXT_BYTES, "%.19s.%06uZ", date, (unsigned)fraction % 1000000u);
+	memcpy(out, format_second(second), 19);
+	out[19] = '.';
+	for (int i = 25; i > 19; i--) {
+		out[i] = (char)('0' + fraction % 10);
+		fraction /= 10;
+	}
+	out[26] = 'Z';
+	out[27] = '\0';
 }
 
 /* The fraction at *p, ".5" being 500000; p moves behind it. */
