@@ -381,10 +381,13 @@ conn_begin_tls(struct conns *s, int fd, const char *peer)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t how;
-	enum evh_rc rc = EVH_NOMEM;
+	enum evh_rc rc;
 
-	if (conn != NULL)
-		rc = gate_expect(s->gate, fd, peer, conn, &conn->at_gate);
+	if (conn == NULL) {
+		(void)close(fd);
+		return EVH_NOMEM;
+	}
+	rc = gate_expect(s->gate, fd, peer, conn, &conn->at_gate);
 	if (rc != EVH_OK) {
 		free(conn);
 		(void)close(fd);
