@@ -282,12 +282,16 @@ def test_queue_depth_is_live(watched):
 
 def test_rows_while_the_daemon_is_away(watched):
     hub = watched
-    ws = subscribe(hub.wsd.listen, hub.credential(), "pdfm")
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who, "pdfm")
     os.kill(hub.wsd.process.pid, signal.SIGSTOP)
     try:
-        response = get(hub, "clients", hub.admin)
-        assert [c["id"] for c in response.json()] == [ws.client_id]
-        assert "no answer from the daemon wsd" in response.headers["evhub-note"]
+        for asks in (hub.admin, who):
+            response = get(hub, "clients", asks)
+            assert [c["id"] for c in response.json()] == [ws.client_id]
+            assert "no answer from the daemon wsd" in response.headers["evhub-note"]
+        response = get(hub, "clients", hub.credential())
+        assert response.json() == [] and "evhub-note" in response.headers
         body = get(hub, "stats", hub.admin).json()
         assert body["total_clients"] == 1 and body["type_stats"] == {"global": 1, "pdfm": 1}
         assert "no answer from the daemon wsd" in body["note"]
