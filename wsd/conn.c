@@ -249,14 +249,14 @@ created(struct conns *s, struct lws *wsi)
 }
 
 static int
-serve(struct lws *wsi, enum lws_callback_reasons reason, void *unused, void *in, size_t len)
+serve(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct conn *conn = lws_get_opaque_user_data(wsi);
 
 	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
 		struct conns *s = lws_vhost_user(lws_get_vhost(wsi));
 
-		s->ssl_ctx = unused;
+		s->ssl_ctx = user; /* so the library passes it */
 		return 0;
 	}
 	if (reason == LWS_CALLBACK_WSI_CREATE) {

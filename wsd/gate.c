@@ -284,8 +284,8 @@ gate_expect(struct gate *g, int fd, const char *peer, void *secured, struct gate
 	return EVH_FULL;
 }
 
-enum evh_rc
-gate_secured(struct gate *g, struct gate_place *w)
+static enum evh_rc
+watch(struct gate *g, struct gate_place *w)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
 
@@ -294,6 +294,12 @@ gate_secured(struct gate *g, struct gate_place *w)
 		return EVH_NOMEM;
 	w->watched = true;
 	return EVH_OK;
+}
+
+enum evh_rc
+gate_secured(struct gate *g, struct gate_place *place)
+{
+	return watch(g, place);
 }
 
 /* Waits for more from a plain connection, of which len bytes have come. */
@@ -309,7 +315,7 @@ wait_for(struct gate *g, int fd, const char *peer, size_t len, const struct http
 	if (len > 0 && !keep(g, w, len))
 		rc = EVH_NOMEM;
 	if (rc == EVH_OK)
-		rc = gate_secured(g, w);
+		rc = watch(g, w);
 	if (rc != EVH_OK)
 		forget(g, w);
 	return rc;
@@ -359,7 +365,7 @@ gate_see_off(struct gate *g, int fd, const char *peer)
 	(void)shutdown(fd, SHUT_WR);
 	if (listener_discard(fd))
 		w = add(g, fd, peer, NULL);
-	if (w != NULL && gate_secured(g, w) == EVH_OK) {
+	if (w != NULL && watch(g, w) == EVH_OK) {
 		w->leaves = true;
 		return;
 	}
