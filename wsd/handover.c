@@ -4,12 +4,15 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 /* What fits the library's buffers. */
 #define LIST_MAX 126
 #define NAME_MAX_BYTES 62
 
-static const char ours[] = SUBPROTOCOL;
+/* What it has places for: header lines that it knows, and parts of the query.  It
+ * has 95, of which the request line takes two and the first is left free. */
+#define PLACES_MAX 90
 
 void
 handover_write(struct buf *out, const struct http_request *r)
@@ -30,8 +33,6 @@ is_name(const char *p, size_t len)
 {
 	bool number = true;
 
-	if (len == 0 || len > NAME_MAX_BYTES)
-		return false;
 	for (size_t i = 0; i < len; i++) {
 		bool digit = (p[i] >= '0' && p[i] <= '9') || p[i] == '.';
 
@@ -42,8 +43,12 @@ is_name(const char *p, size_t len)
 	return !number;
 }
 
+typedef int compare_fn(const char *, const char *, size_t);
+
+/* Whether the library can read this list up to the word that it looks for, or up
+ * to the end. */
 static bool
-list_fits(const char *list)
+list_fits(const char *list, const char *word, compare_fn *compare, size_t name_max)
 {
 	if (strlen(list) > LIST_MAX)
 		return false;
@@ -52,9 +57,9 @@ list_fits(const char *list)
 
 		list += strspn(list, " \t");
 		len = strcspn(list, ", \t");
-		if (len == sizeof(ours) - 1 && memcmp(list, ours, len) == 0)
+		if (len == strlen(word) && compare(list, word, len) == 0)
 			return true; /* the library looks no further */
-		if (!is_name(list, len))
+		if (len > name_max || !is_name(list, len))
 			return false;
 		list += len;
 		list += strspn(list, " \t");
@@ -66,9 +71,15 @@ list_fits(const char *list)
 const char *
 handover_fault(const struct http_request *r)
 {
-	if (r->connection != NULL && strlen(r->connection) > LIST_MAX)
-		return "over TLS of the daemon's own, Connection has at most 126 bytes";
-	if (r->protocols != NULL && !list_fits(r->protocols))
+	if (r->padded || r->repeated || r->host == NULL)
+		return "over TLS of the daemon's own, Host and what makes a handshake are there once, with a value "
+		       "and no blanks behind it";
+	if (r->lines + r->arg_count > PLACES_MAX)
+		return "over TLS of the daemon's own, headers and parts of the query are 90 at most";
+	if (r->connection != NULL && !list_fits(r->connection, "upgrade", strncasecmp, LIST_MAX))
+		return "over TLS of the daemon's own, Connection is a list of at most 126 bytes, and in front of "
+		       "Upgrade of nothing but names";
+	if (r->protocols != NULL && !list_fits(r->protocols, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
 		return "over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes, and in front "
 		       "of evhub.v1 but names of up to 62; use a ticket";
 	return NULL;

@@ -30,6 +30,11 @@ struct http_request {
 	const char *key;       /* Sec-WebSocket-Key */
 	const char *protocols; /* Sec-WebSocket-Protocol */
 
+	/* how the head is written, for who has to read it too */
+	size_t lines;  /* of headers */
+	bool padded;   /* what makes it a handshake has a tab before a value, or a blank behind */
+	bool repeated; /* … or is there on more than one line */
+
 	/* said by who has the connection */
 	bool tls;	  /* to this daemon */
 	const char *peer; /* address, "unix" for a Unix socket */

@@ -4,6 +4,7 @@
 #include "wsd/handover.h"
 #include "wsd/http_request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,7 +180,7 @@ static void
 knows_what_the_library_cannot_take(void **state)
 {
 	char list[200];
-	struct http_request request = { .connection = "Upgrade" };
+	struct http_request request = { .connection = "Upgrade", .host = "x" };
 
 	(void)state;
 	assert_null(handover_fault(&request));
@@ -200,11 +201,55 @@ knows_what_the_library_cannot_take(void **state)
 	list[126] = 'x';
 	list[127] = '\0';
 	assert_non_null(handover_fault(&request));
+	request.protocols = "EVHUB.V1, a=";
+	assert_non_null(handover_fault(&request)); /* not our name, so it reads on */
 	request.protocols = NULL;
-	request.connection = list;
-	assert_non_null(handover_fault(&request));
-	list[126] = '\0';
+	request.connection = "keep-alive, UPGRADE, a=";
 	assert_null(handover_fault(&request));
+	request.connection = "a=, upgrade";
+	assert_non_null(handover_fault(&request));
+	memset(list, 'x', sizeof(list));
+	memcpy(list + 119, ",Upgrade", 9);
+	request.connection = list;
+	assert_non_null(handover_fault(&request)); /* 127 */
+	request.connection = list + 1;
+	assert_null(handover_fault(&request));
+	request.lines = 58;
+	request.arg_count = 32;
+	assert_null(handover_fault(&request));
+	request.lines++;
+	assert_non_null(handover_fault(&request));
+}
+
+/* What is behind LINE, and whether the library takes the whole for what we do. */
+static void
+knows_how_a_head_is_written(void **state)
+{
+	static const struct {
+		const char *lines;
+		bool good;
+	} cases[] = {
+		{ "\r\n", true },
+		{ "X: 1 \r\nX:\t2\r\nX: 3\r\nAccept: a \r\nAccept:\tb\r\n\r\n", true },
+		{ "Sec-WebSocket-Protocol:evhub.v1\r\n\r\n", true },
+		{ "Sec-WebSocket-Protocol:   evhub.v1\r\n\r\n", true },
+		{ "Sec-WebSocket-Protocol: evhub.v1 \r\n\r\n", false },
+		{ "Sec-WebSocket-Protocol: evhub.v1\t\r\n\r\n", false },
+		{ "sec-websocket-protocol: \tevhub.v1\r\n\r\n", false },
+		{ "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: evhub.v1\r\n\r\n", false },
+		{ "Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: evhub.v1\r\n\r\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char head[512];
+
+		(void)snprintf(head, sizeof(head), "%s%sSec-WebSocket-Key: %s\r\n%s", LINE, UPGRADE, KEY,
+			cases[i].lines);
+		read_head(head);
+		if ((handover_fault(&r) == NULL) != cases[i].good)
+			fail_msg("%zu: %s", i, cases[i].lines);
+	}
 }
 
 static int
@@ -226,6 +271,7 @@ main(void)
 		cmocka_unit_test(upgrades),
 		cmocka_unit_test(hands_over),
 		cmocka_unit_test(knows_what_the_library_cannot_take),
+		cmocka_unit_test(knows_how_a_head_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tear_down);
