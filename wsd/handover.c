@@ -45,12 +45,14 @@ is_name(const char *p, size_t len)
 
 typedef int compare_fn(const char *, const char *, size_t);
 
-/* Whether the library can read this list up to the word that it looks for, or up
- * to the end. */
+/* Whether the library can read this list, written in so many bytes, up to the word
+ * that it looks for, or up to the end. */
 static bool
-list_fits(const char *list, const char *word, compare_fn *compare, size_t name_max)
+list_fits(const char *list, size_t written, const char *word, compare_fn *compare, size_t name_max)
 {
-	if (strlen(list) > LIST_MAX)
+	if (list == NULL)
+		return true;
+	if (written > LIST_MAX)
 		return false;
 	for (;;) {
 		size_t len;
@@ -71,15 +73,15 @@ list_fits(const char *list, const char *word, compare_fn *compare, size_t name_m
 const char *
 handover_fault(const struct http_request *r)
 {
-	if (r->padded || r->repeated || r->host == NULL)
-		return "over TLS of the daemon's own, Host and what makes a handshake are there once, with a value "
-		       "and no blanks behind it";
+	if (r->untidy || r->host == NULL)
+		return "over TLS of the daemon's own, Host and what makes a handshake have values with no tabs before "
+		       "and no blanks behind them";
 	if (r->lines + r->arg_count > PLACES_MAX)
 		return "over TLS of the daemon's own, headers and parts of the query are 90 at most";
-	if (r->connection != NULL && !list_fits(r->connection, "upgrade", strncasecmp, LIST_MAX))
+	if (!list_fits(r->connection, r->connection_written, "upgrade", strncasecmp, LIST_MAX))
 		return "over TLS of the daemon's own, Connection is a list of at most 126 bytes, and in front of "
 		       "Upgrade of nothing but names";
-	if (r->protocols != NULL && !list_fits(r->protocols, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
+	if (!list_fits(r->protocols, r->protocols_written, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
 		return "over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes, and in front "
 		       "of evhub.v1 but names of up to 62; use a ticket";
 	return NULL;

@@ -21,6 +21,7 @@ struct known {
 	const char **value;
 	bool handshake; /* it is one of those that make a handshake (RFC 6455 section 4.1) */
 	struct part first;
+	size_t written; /* bytes of its values, as http_request has them */
 	bool repeated;
 };
 
@@ -166,17 +167,17 @@ gather(struct out *out, struct part lines, const char *name)
 static void
 note(struct http_request *r, struct known *k, struct part line)
 {
-	size_t name_len = strlen(k->name);
-	struct part value = value_of(line, name_len);
+	size_t before = strlen(k->name) + 1;
+	struct part value = value_of(line, before - 1);
 	bool padded = value.at + value.len < line.at + line.len ||
-		memchr(line.at + name_len, '\t', (size_t)(value.at - line.at) - name_len) != NULL;
+		memchr(line.at + before, '\t', (size_t)(value.at - line.at) - before) != NULL;
 
-	if (k->first.at != NULL)
-		k->repeated = true;
-	else
+	k->repeated = k->first.at != NULL;
+	if (!k->repeated)
 		k->first = value;
-	r->padded = r->padded || (k->handshake && padded);
-	r->repeated = r->repeated || (k->handshake && k->repeated);
+	k->written += k->repeated ? line.len - before + 2 : value.len;
+	if (k->handshake && (padded || (k->repeated && (value.len == 0 || k->first.len == 0))))
+		r->untidy = true;
 }
 
 /* Finds the headers that matter; lines end with the empty one. */
@@ -204,6 +205,10 @@ read_headers(
 		value = known[i].repeated ? gather(out, lines, known[i].name)
 					  : copy(out, known[i].first);
 		*known[i].value = value[0] != '\0' ? value : NULL;
+		if (known[i].value == &r->connection)
+			r->connection_written = known[i].written;
+		if (known[i].value == &r->protocols)
+			r->protocols_written = known[i].written;
 	}
 }
 

@@ -31,9 +31,12 @@ struct http_request {
 	const char *protocols; /* Sec-WebSocket-Protocol */
 
 	/* how the head is written, for who has to read it too */
-	size_t lines;  /* of headers */
-	bool padded;   /* what makes it a handshake has a tab before a value, or a blank behind */
-	bool repeated; /* … or is there on more than one line */
+	size_t lines; /* of headers */
+	/* bytes of these lists: more than in the above if there is more than one line */
+	size_t connection_written, protocols_written;
+	/* what makes it a handshake has a tab before a value, a blank behind one, or an
+	 * empty line in a list */
+	bool untidy;
 
 	/* said by who has the connection */
 	bool tls;	  /* to this daemon */

@@ -1,7 +1,6 @@
 #include "wsd/server.h"
 
 #include "common/log.h"
-#include "common/refusal.h"
 #include "wsd/gate.h"
 #include "wsd/handover.h"
 #include "wsd/listener.h"
@@ -90,12 +89,18 @@ refuse(struct server *s, const struct gate_guest *guest, const struct api_error 
 }
 
 static void
+tell_refusal(struct server *s, const char *peer, const struct api_error *e)
+{
+	s->handlers.refused(s->handlers.conn.arg, peer, e);
+}
+
+static void
 refuse_at_gate(void *arg, const struct gate_guest *guest, const struct api_error *e)
 {
-	struct refusal refusal = { .remote_addr = guest->peer };
+	struct server *s = arg;
 
-	refuse(arg, guest, e);
-	refusal_log(&refusal, e);
+	tell_refusal(s, guest->peer, e);
+	refuse(s, guest, e);
 }
 
 /* Granting */
@@ -133,7 +138,6 @@ let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes
 static void
 begin_tls(struct server *s, int fd, const char *peer)
 {
-	struct refusal refusal = { .remote_addr = peer };
 	struct api_error e = API_ERROR_INIT;
 	enum evh_rc rc = conn_begin_tls(s->conns, fd, peer);
 
@@ -144,7 +148,7 @@ begin_tls(struct server *s, int fd, const char *peer)
 		gate_crowded(&e);
 	else
 		api_error_fail(&e, 503, "out_of_memory", "daemon", "out of memory");
-	refusal_log(&refusal, &e);
+	tell_refusal(s, peer, &e);
 	api_error_free(&e);
 }
 
@@ -153,11 +157,8 @@ begin_tls(struct server *s, int fd, const char *peer)
 static void
 refuse_for_lack(struct server *s, const struct listening *l)
 {
-	static const char answer[] =
-		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-		"Cache-Control: no-store\r\nRetry-After: 2\r\nConnection: close\r\n\r\n"
-		"{\"code\":503,\"message\":\"no more connections\",\"stack\":[{\"code\":503,\"description\":"
-		"\"the daemon has no file descriptors left\",\"error\":\"full\",\"path\":\"subscribe\"}]}";
+	struct api_error e = API_ERROR_INIT;
+	struct buf answer = BUF_INIT;
 	char peer[LISTENER_ADDRESS_BYTES];
 	int fd;
 
@@ -165,11 +166,16 @@ refuse_for_lack(struct server *s, const struct listening *l)
 	(void)close(s->spare_fd);
 	fd = listener_accept(l->fd, peer);
 	if (fd >= 0) {
-		if (!l->tls)
-			(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		api_error_fail(&e, 503, "full", "daemon", "the daemon has no file descriptors left");
+		tell_refusal(s, peer, &e);
+		write_refusal(&answer, &e);
+		if (!l->tls && !answer.failed)
+			(void)send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		(void)close(fd);
 	}
 	s->spare_fd = dup(STDERR_FILENO);
+	buf_free(&answer);
+	api_error_free(&e);
 }
 
 static void

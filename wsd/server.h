@@ -20,6 +20,8 @@ struct server_handlers {
 	/* Grants a request (returns true and sets *user, which comes back with all
 	 * that becomes of the connection) or refuses it (false, with e filled). */
 	bool (*request)(void *arg, const struct http_request *request, struct api_error *e, void **user);
+	/* One that did not get as far as that was refused. */
+	void (*refused)(void *arg, const char *peer, const struct api_error *e);
 	struct conn_handlers conn; /* arg is that of request too */
 };
 

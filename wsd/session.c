@@ -397,15 +397,30 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 	return c;
 }
 
+/* Counts it too. */
 static void
-tell_refusal(struct sessions *s, const struct http_request *r, const struct handshake *h,
+tell_refusal(struct sessions *s, const struct refusal *refusal, const struct api_error *e)
+{
+	tally_add(&s->setup.metrics->refusals, e->code, e->error != NULL ? e->error : "other");
+	refusal_log(refusal, e);
+}
+
+static void
+on_refused(void *arg, const char *peer, const struct api_error *e)
+{
+	struct refusal refusal = { .remote_addr = peer };
+
+	tell_refusal(arg, &refusal, e);
+}
+
+static void
+tell_refused_handshake(struct sessions *s, const struct http_request *r, const struct handshake *h,
 	const struct api_error *e)
 {
 	struct refusal refusal = { h->remote_addr[0] != '\0' ? h->remote_addr : r->peer, h->who.user_id,
 		r->path };
 
-	tally_add(&s->setup.metrics->refusals, e->code, e->error != NULL ? e->error : "other");
-	refusal_log(&refusal, e);
+	tell_refusal(s, &refusal, e);
 }
 
 static bool
@@ -417,11 +432,13 @@ on_request(void *arg, const struct http_request *r, struct api_error *e, void **
 	struct handshake h;
 	struct client *c = NULL;
 
-	if (s->setup.store == NULL || !handshake_check(&h, r, &rules, e)) {
-		if (s->setup.store != NULL)
-			tell_refusal(s, r, &h, e);
-		else
-			api_error_fail(e, 503, "draining", "daemon", "the daemon is shutting down");
+	if (s->setup.store == NULL) {
+		api_error_fail(e, 503, "draining", "daemon", "the daemon is shutting down");
+		on_refused(s, r->peer, e);
+		return false;
+	}
+	if (!handshake_check(&h, r, &rules, e)) {
+		tell_refused_handshake(s, r, &h, e);
 		return false;
 	}
 	if (has_room(s, &h, e)) {
@@ -430,7 +447,7 @@ on_request(void *arg, const struct http_request *r, struct api_error *e, void **
 			api_error_fail(e, 503, "out_of_memory", "daemon", "out of memory");
 	}
 	if (c == NULL)
-		tell_refusal(s, r, &h, e);
+		tell_refused_handshake(s, r, &h, e);
 	if (c == NULL && h.ticket[0] != '\0') /* it was not used */
 		tickets_release(s->tickets, h.ticket);
 	if (c != NULL)
@@ -618,6 +635,7 @@ sessions_handlers(struct sessions *sessions)
 {
 	return (struct server_handlers){
 		.request = on_request,
+		.refused = on_refused,
 		.conn = { .opened = on_opened,
 			.message = on_message,
 			.violation = on_violation,

@@ -166,6 +166,7 @@ def test_descriptors_run_out(make_hub, figure):
         s.sendall(head)
         crowd.append(s)
     procs.wait_for(lambda: "no_descriptors" in hub.wsd.process.text(), "the crowd does not come")
+    procs.wait_for(lambda: " error=full " in hub.wsd.process.text(), "who is refused is not told in the log")
     asker = clients.Control(hub.control)  # it is in the queue, and let in later
     begin = cpu_seconds(hub.wsd.process)
     pace = threading.Event()

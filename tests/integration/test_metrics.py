@@ -4,6 +4,7 @@ and …/stats."""
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -85,6 +86,9 @@ def test_figures(watched):
         subscribe(hub.wsd.listen, who, "nosuchtype")
     with pytest.raises(clients.Refused):
         subscribe(hub.wsd.listen, None)
+    with socket.create_connection(hub.wsd.listen.rsplit(":", 1), procs.PATIENCE) as nonsense:
+        nonsense.sendall(b"EHLO x\r\n")
+        assert nonsense.recv(64).startswith(b"HTTP/1.1 400 ")
     resumed = subscribe(hub.wsd.listen, who, "pdfm", last_event_id=last)
     assert resumed.welcome["body"]["resumed"] is True
 
@@ -105,6 +109,7 @@ def test_figures(watched):
     assert one(now, "evhub_connections_total") == 3
     assert one(now, "evhub_refusals_total", code="400", reason="unknown_event_type") == 1
     assert sum(v for k, v in now["evhub_refusals_total"].items() if ("code", "401") in k) == 1
+    assert one(now, "evhub_refusals_total", code="400", reason="malformed_request") == 1
     assert one(now, "evhub_resumes_total", result="resumed") == 1
     assert one(now, "evhub_log_events") == 4
     assert 0 < one(now, "evhub_log_span_seconds") < 600

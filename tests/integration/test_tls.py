@@ -173,9 +173,12 @@ def test_subprotocols_before_ours(tls, offered, granted):
     (101, "Connection: keep-alive, upgrade"), (101, "Connection: Upgrade, a=b"), (101, "Connection: " + "x" * 118 + ",Upgrade"),
     (400, "Connection: " + "x" * 119 + ",Upgrade"), (400, "Connection: keep-alive Upgrade"), (400, "Connection: ,Upgrade"),
     (400, "Connection: a=b, Upgrade"), (400, 'Connection: "a", Upgrade'), (400, "Connection: 17, Upgrade"),
-    (400, "Connection: Upgrade "), (400, "Connection: keep-alive\r\nConnection: Upgrade"),
+    (400, "Connection: Upgrade "), (101, "Connection: keep-alive\r\nConnection: Upgrade"),
     (400, "Connection:\r\nConnection: Upgrade"), (101, "Sec-WebSocket-Protocol:"),
-    (400, "Sec-WebSocket-Protocol: evhub.v1\t"), (400, "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: evhub.v1"),
+    (400, "Sec-WebSocket-Protocol: evhub.v1\t"), (101, "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: evhub.v1"),
+    (400, "Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: evhub.v1"),
+    (101, "Connection: " + "x" * 116 + "\r\nConnection: Upgrade"), (400, "Connection: " + "x" * 117 + "\r\nConnection: Upgrade"),
+    (400, "Connection: x\r\nConnection:" + " " * 120 + "Upgrade"),
     (101, "Accept: a\r\n" * 79 + "Accept: b"), (400, "Accept: a\r\n" * 199 + "Accept: b")])
 def test_odd_heads(tls, status, line):
     """What the library cannot take is told, and the others get what they asked for."""
