@@ -186,6 +186,23 @@ def test_descriptors_run_out(make_hub, figure):
     figure(f"descriptors: 40 connections at 5 free descriptors, {spent:.2f} s of processor time in 2 s")
 
 
+def test_more_descriptors_than_at_the_start(make_hub):
+    """The tables are made for the limit of the start (max_clients and 256 more):
+    whose number is behind it is served like the others."""
+    hub = make_hub(max_clients=300)
+    who = hub.credential()
+    limited(hub.wsd.process, 2000)
+    address = hub.wsd.listen.rsplit(":", 1)
+    waiting = [socket.create_connection(address, procs.PATIENCE) for _ in range(560)]
+    last = clients.subscribe(hub.wsd.listen, who, "pdfm")
+    assert open_files(hub.wsd.process) > 560
+    hub.publish("pdfm", "1")
+    last.expect("pdfm", "1")
+    last.close()
+    for s in waiting:
+        s.close()
+
+
 def came_in(hub, who):
     try:
         clients.subscribe(hub.wsd.listen, who, "pdfm").close()
