@@ -22,6 +22,7 @@ struct loop {
 	struct lws_context *context;
 	struct loop_fds *fds;
 	enum conf_event_loop kind;
+	unsigned max_fds;
 	uv_loop_t uv;
 	uv_prepare_t uv_prepare;
 	struct ev_loop *ev;
@@ -228,6 +229,7 @@ loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t han
 		return EVH_NOMEM;
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
 	l->kind = kind;
+	l->max_fds = fds;
 	rc = kind == CONF_LOOP_AUTO ? create_best(l, fds, handshake_ms) : create(l, fds, handshake_ms);
 	if (rc != EVH_OK) {
 		free(l);
@@ -239,6 +241,12 @@ loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t han
 	}
 	*out = l;
 	return EVH_OK;
+}
+
+int
+loop_max_fds(const struct loop *l)
+{
+	return (int)l->max_fds;
 }
 
 /* Runs a lent loop until it is stopped or has nothing left to watch. */

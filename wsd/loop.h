@@ -22,9 +22,12 @@ struct loop;
 struct loop_fd;
 struct loop_timer;
 
-/* fds: how many descriptors the process may come to hold.  handshake_ms: what
- * a peer may take over that of TLS. */
+/* fds: how many descriptors the process may come to hold: the library takes no
+ * connection with a number behind that.  handshake_ms: what a peer may take over
+ * the handshake of TLS. */
 enum evh_rc loop_new(struct loop **out, enum conf_event_loop kind, unsigned fds, int64_t handshake_ms);
+
+int loop_max_fds(const struct loop *loop);
 
 /* Everything that was watched must have been unwatched. */
 void loop_free(struct loop **loop);

@@ -152,30 +152,37 @@ begin_tls(struct server *s, int fd, const char *peer)
 	api_error_free(&e);
 }
 
+/* Refuses a connection that there is no place for. */
+static void
+turn_away(const struct listening *l, int fd, const char *peer)
+{
+	struct api_error e = API_ERROR_INIT;
+	struct buf answer = BUF_INIT;
+
+	api_error_fail(&e, 503, "full", "daemon", "the daemon has no file descriptors left");
+	tell_refusal(l->server, peer, &e);
+	write_refusal(&answer, &e);
+	if (!l->tls && !answer.failed)
+		(void)send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+	buf_free(&answer);
+	api_error_free(&e);
+}
+
 /* No descriptor is left: takes the spare one to tell the next in line, so
  * that it does not wait for nothing and the loop does not spin. */
 static void
 refuse_for_lack(struct server *s, const struct listening *l)
 {
-	struct api_error e = API_ERROR_INIT;
-	struct buf answer = BUF_INIT;
 	char peer[LISTENER_ADDRESS_BYTES];
 	int fd;
 
 	log_warn("no_descriptors", "limit=RLIMIT_NOFILE");
 	(void)close(s->spare_fd);
 	fd = listener_accept(l->fd, peer);
-	if (fd >= 0) {
-		api_error_fail(&e, 503, "full", "daemon", "the daemon has no file descriptors left");
-		tell_refusal(s, peer, &e);
-		write_refusal(&answer, &e);
-		if (!l->tls && !answer.failed)
-			(void)send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		(void)close(fd);
-	}
+	if (fd >= 0)
+		turn_away(l, fd, peer);
 	s->spare_fd = dup(STDERR_FILENO);
-	buf_free(&answer);
-	api_error_free(&e);
 }
 
 static void
@@ -187,7 +194,9 @@ on_connection(void *arg)
 		char peer[LISTENER_ADDRESS_BYTES];
 		int fd = listener_accept(l->fd, peer);
 
-		if (fd >= 0 && l->tls) {
+		if (fd >= loop_max_fds(l->server->loop)) {
+			turn_away(l, fd, peer);
+		} else if (fd >= 0 && l->tls) {
 			begin_tls(l->server, fd, peer);
 		} else if (fd >= 0) {
 			gate_take(l->server->gate, fd, peer);

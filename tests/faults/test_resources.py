@@ -187,20 +187,22 @@ def test_descriptors_run_out(make_hub, figure):
 
 
 def test_more_descriptors_than_at_the_start(make_hub):
-    """The tables are made for the limit of the start (max_clients and 256 more):
-    whose number is behind it is served like the others."""
+    """The library has places for the limit of the start (max_clients and 256 more):
+    whose number is behind it is refused, and not let in to be dropped."""
     hub = make_hub(max_clients=300)
     who = hub.credential()
     limited(hub.wsd.process, 2000)
     address = hub.wsd.listen.rsplit(":", 1)
     waiting = [socket.create_connection(address, procs.PATIENCE) for _ in range(560)]
-    last = clients.subscribe(hub.wsd.listen, who, "pdfm")
-    assert open_files(hub.wsd.process) > 560
-    hub.publish("pdfm", "1")
-    last.expect("pdfm", "1")
-    last.close()
+    for s in waiting:
+        s.sendall(b"GET /")  # or the kernel would keep it
+    procs.wait_for(lambda: " error=full " in hub.wsd.process.text(), "nobody is refused")
+    with pytest.raises(clients.Refused) as refused:
+        clients.subscribe(hub.wsd.listen, who, "pdfm")
+    assert refused.value.status == 503
     for s in waiting:
         s.close()
+    procs.wait_for(lambda: came_in(hub, who), "nobody comes in after descriptors are free again")
 
 
 def came_in(hub, who):
