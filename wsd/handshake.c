@@ -231,6 +231,31 @@ check_upgrade(const struct http_request *r, struct api_error *e)
 	return r->upgrade;
 }
 
+/* What is asked for, and whether the credential allows it. */
+static bool
+check_wish(struct handshake *h, const struct http_request *r, const struct handshake_rules *rules,
+	struct api_error *e)
+{
+	return check_scope(h, r, rules->conf, e) && check_resume(h, r, rules->epoch, e) &&
+		check_types(h, r, rules->conf, rules->types, e);
+}
+
+/* The look-up may be as old as this turn of the loop (auth_share_reads): what the
+ * credential is denied, it may have been allowed since. */
+static bool
+look_again(struct handshake *h, struct auth *auth, struct api_error *e)
+{
+	struct auth_principal now;
+
+	if (e->code != 403 || h->who.credential_id == 0 || h->ticket[0] != '\0' ||
+		auth_reload(auth, h->who.credential_id, &now) != EVH_OK)
+		return false;
+	handshake_free(h);
+	h->who = now;
+	api_error_free(e);
+	return true;
+}
+
 bool
 handshake_check(struct handshake *h, const struct http_request *r, const struct handshake_rules *rules,
 	struct api_error *e)
@@ -239,8 +264,9 @@ handshake_check(struct handshake *h, const struct http_request *r, const struct 
 
 	memset(h, 0, sizeof(*h));
 	if (check_address(h, r, rules, e) && check_target(r, conf, e) && identify(h, r, rules, e) &&
-		check_scope(h, r, conf, e) && check_resume(h, r, rules->epoch, e) &&
-		check_types(h, r, conf, rules->types, e) && check_upgrade(r, e))
+		(check_wish(h, r, rules, e) ||
+			(look_again(h, rules->auth, e) && check_wish(h, r, rules, e))) &&
+		check_upgrade(r, e))
 		return true;
 	if (h->ticket[0] != '\0')
 		tickets_release(rules->tickets, h->ticket);

@@ -76,6 +76,7 @@ WSD_TESTS = \
 	%D%/test_loop_fd \
 	%D%/test_metrics \
 	%D%/test_nomem \
+	%D%/test_handshake \
 	%D%/test_headcount \
 	%D%/test_http_request \
 	%D%/test_subprotocols \
@@ -91,6 +92,8 @@ TESTS += $(WSD_TESTS)
 %C%_test_metrics_LDADD = fcgi/libevhub-fcgi.a $(WSD_UNIT_LIBS)
 %C%_test_loop_fd_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_loop_fd_LDADD = $(WSD_UNIT_LIBS)
+%C%_test_handshake_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_handshake_LDADD = $(WSD_UNIT_LIBS)
 %C%_test_headcount_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_headcount_LDADD = $(WSD_UNIT_LIBS)
 %C%_test_http_request_CFLAGS = $(UNIT_CFLAGS)
