@@ -503,17 +503,21 @@ conn_grant_tls(struct conn *conn, void *user)
 }
 
 void
-conn_answer_tls(struct conn *conn, const struct buf *answer)
+conn_answer_tls(const struct gate_guest *guest, const struct buf *answer)
 {
+	struct conn *conn = guest->secured;
+
 	conn->at_gate = NULL;
 	if (conn->lost)
 		return;
 	(void)lws_write(conn->wsi, (unsigned char *)answer->data, answer->len, LWS_WRITE_HTTP_FINAL);
-	if (!lws_partial_buffered(conn->wsi))
-		tls_say_goodbye(lws_get_ssl(conn->wsi));
-	(void)shutdown(conn->fd, SHUT_WR);
-	(void)listener_discard(conn->fd);
-	kill_soon(conn);
+	if (lws_partial_buffered(conn->wsi)) {
+		kill_soon(conn); /* once that is sent */
+		return;
+	}
+	tls_say_goodbye(lws_get_ssl(conn->wsi));
+	conn->closing = true;
+	gate_see_off(conn->all->gate, guest, &conn->at_gate);
 }
 
 void

@@ -67,10 +67,11 @@ enum evh_rc conn_begin_tls(struct conns *conns, int fd, const char *peer);
 /* How the gate looks at these. */
 extern const struct gate_view conn_view;
 
-/* Each ends what the gate has to do with it: its request was granted (it is opened
- * or closed before this returns), refused with this answer, or never came. */
+/* What becomes of one that was at the gate: its request was granted (it is opened
+ * or closed before this returns), or refused with this answer, after which the gate
+ * sees it off, or never came. */
 void conn_grant_tls(struct conn *conn, void *user);
-void conn_answer_tls(struct conn *conn, const struct buf *answer);
+void conn_answer_tls(const struct gate_guest *guest, const struct buf *answer);
 void conn_drop_tls(struct conn *conn);
 
 /* These are hub_ops; see there. */

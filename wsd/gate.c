@@ -358,20 +358,22 @@ gate_take(struct gate *g, int fd, const char *peer)
 }
 
 void
-gate_see_off(struct gate *g, int fd, const char *peer)
+gate_see_off(struct gate *g, const struct gate_guest *guest, struct gate_place **place)
 {
 	struct gate_place *w = NULL;
 
-	(void)shutdown(fd, SHUT_WR);
-	if (listener_discard(fd))
-		w = add(g, fd, peer, NULL);
+	(void)shutdown(guest->fd, SHUT_WR);
+	if (listener_discard(guest->fd))
+		w = add(g, guest->fd, guest->peer, guest->secured);
+	*place = w;
 	if (w != NULL && watch(g, w) == EVH_OK) {
 		w->leaves = true;
 		return;
 	}
 	if (w != NULL)
 		forget(g, w);
-	(void)close(fd);
+	*place = NULL;
+	g->setup.dismiss(g->setup.arg, guest);
 }
 
 void

@@ -85,10 +85,11 @@ void gate_crowded(struct api_error *e);
  * twice; EVH_NOMEM when out of memory or descriptors. */
 enum evh_rc gate_secured(struct gate *gate, struct gate_place *place);
 
-/* Closes a plain connection that has been answered, once the peer hangs up or the
- * time for a handshake is over: a close that finds something unread takes the
- * answer away (RFC 9112 section 9.6). */
-void gate_see_off(struct gate *gate, int fd, const char *peer);
+/* Dismisses a connection that has been answered, and to which nothing more is sent,
+ * once the peer hangs up or the time for a handshake is over: a close that finds
+ * something unread takes the answer away (RFC 9112 section 9.6).  *place as above;
+ * NULL if that is over already. */
+void gate_see_off(struct gate *gate, const struct gate_guest *guest, struct gate_place **place);
 
 /* Forgets one that is gone. */
 void gate_drop(struct gate *gate, struct gate_place *place);

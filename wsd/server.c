@@ -75,15 +75,16 @@ static void
 refuse(struct server *s, const struct gate_guest *guest, const struct api_error *e)
 {
 	struct buf out = BUF_INIT;
+	struct gate_place *place;
 
 	write_refusal(&out, e);
 	if (out.failed) {
 		dismiss(s, guest);
 	} else if (guest->secured != NULL) {
-		conn_answer_tls(guest->secured, &out);
+		conn_answer_tls(guest, &out);
 	} else {
 		(void)send(guest->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		gate_see_off(s->gate, guest->fd, guest->peer);
+		gate_see_off(s->gate, guest, &place);
 	}
 	buf_free(&out);
 }
