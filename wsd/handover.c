@@ -3,6 +3,7 @@
 #include "wsd/subprotocols.h"
 
 #include <ctype.h>
+#include <libwebsockets.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,9 +11,9 @@
 #define LIST_MAX 126
 #define NAME_MAX_BYTES 62
 
-/* What it has places for: header lines that it knows, and parts of the query.  It
- * has 95, of which the request line takes two and the first is left free. */
-#define PLACES_MAX 90
+/* The library has WSI_TOKEN_COUNT places for what it keeps.  The first stays free,
+ * and the request line takes one for the path and one for the version. */
+#define PLACES_MAX (WSI_TOKEN_COUNT - 3)
 
 void
 handover_write(struct buf *out, const struct http_request *r)
@@ -43,18 +44,112 @@ is_name(const char *p, size_t len)
 	return !number;
 }
 
+/* The lines of a header that is a list. */
+struct list {
+	size_t lines, bytes; /* bytes of all of them, and what the library puts between */
+	bool empty;	     /* one of them is */
+};
+
+/* What the library makes of the lines of a head. */
+struct reading {
+	size_t kept; /* lines that take a place */
+	struct list connection, protocols;
+	bool confused; /* it reads something that is not there */
+};
+
+/* A header line, without its end. */
+struct line {
+	const char *at;
+	size_t name, len;
+};
+
+static bool
+is(const struct line *line, const char *name)
+{
+	return strlen(name) == line->name && strncasecmp(line->at, name, line->name) == 0;
+}
+
+/* The library knows its headers by the colon behind them.  It overlooks the one
+ * behind what is but the beginning of such a name, and takes all up to the next
+ * colon, in another line, for a part of it. */
+static void
+read_name(struct reading *reading, const struct line *line)
+{
+	bool begins = false;
+
+	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
+		const char *known = (const char *)lws_token_to_string((enum lws_token_indexes)i);
+
+		if (known == NULL || strncasecmp(known, line->at, line->name) != 0)
+			continue;
+		begins = true;
+		if (known[line->name] == ':') {
+			reading->kept++;
+			return;
+		}
+	}
+	reading->confused = reading->confused || begins;
+}
+
+/* One more line of a list, of which the library keeps the blanks in front too, but
+ * for the first; it puts a comma and one more between. */
+static void
+read_list(struct list *list, size_t blanks, size_t len)
+{
+	list->bytes += list->lines > 0 ? blanks + len + 2 : len;
+	list->lines++;
+	list->empty = list->empty || len == 0;
+}
+
+/* The library keeps blanks behind a value, and tabs in front of it. */
+static void
+read_value(struct reading *reading, const struct line *line)
+{
+	const char *value = line->at + line->name + 1;
+	size_t len = line->len - line->name - 1, blanks = strspn(value, " ");
+
+	len -= blanks;
+	value += blanks;
+	if (len > 0 && (*value == '\t' || value[len - 1] == ' ' || value[len - 1] == '\t'))
+		reading->confused = true;
+	if (is(line, "connection"))
+		read_list(&reading->connection, blanks, len);
+	if (is(line, "sec-websocket-protocol"))
+		read_list(&reading->protocols, blanks, len);
+}
+
+/* Reads the lines of head[0..len) behind the first. */
+static void
+read_lines(struct reading *reading, const char *head, size_t len)
+{
+	static const char *const handshake[] = { "host", "connection", "upgrade", "sec-websocket-key",
+		"sec-websocket-protocol", "sec-websocket-version" };
+	const char *end = head + len - 2, *p = memchr(head, '\n', len);
+
+	for (p++; p < end;) {
+		const char *colon = memchr(p, ':', (size_t)(end - p)),
+			   *cr = memchr(p, '\r', (size_t)(end - p));
+		struct line line = { p, (size_t)(colon - p), (size_t)(cr - p) };
+
+		read_name(reading, &line);
+		for (size_t i = 0; i < sizeof(handshake) / sizeof(handshake[0]); i++)
+			if (is(&line, handshake[i]))
+				read_value(reading, &line);
+		p = cr + 2;
+	}
+}
+
 typedef int compare_fn(const char *, const char *, size_t);
 
-/* Whether the library can read this list, written in so many bytes, up to the word
- * that it looks for, or up to the end. */
+/* Whether the library can read this list up to the word that it looks for, or up
+ * to the end. */
 static bool
-list_fits(const char *list, size_t written, const char *word, compare_fn *compare, size_t name_max)
+list_fits(const struct list *lines, const char *list, const char *word, compare_fn *compare,
+	size_t name_max)
 {
-	if (list == NULL)
-		return true;
-	if (written > LIST_MAX)
+	if (lines->bytes > LIST_MAX || (lines->lines > 1 && lines->empty))
 		return false;
-	for (;;) {
+	while (list != NULL) {
 		size_t len;
 
 		list += strspn(list, " \t");
@@ -68,20 +163,25 @@ list_fits(const char *list, size_t written, const char *word, compare_fn *compar
 		if (*list++ != ',')
 			return list[-1] == '\0';
 	}
+	return true;
 }
 
 const char *
-handover_fault(const struct http_request *r)
+handover_fault(const struct http_request *r, const char *head, size_t len)
 {
-	if (r->untidy || r->host == NULL)
-		return "over TLS of the daemon's own, Host and what makes a handshake have values with no tabs before "
-		       "and no blanks behind them";
-	if (r->lines + r->arg_count > PLACES_MAX)
-		return "over TLS of the daemon's own, headers and parts of the query are 90 at most";
-	if (!list_fits(r->connection, r->connection_written, "upgrade", strncasecmp, LIST_MAX))
+	struct reading reading;
+
+	memset(&reading, 0, sizeof(reading));
+	read_lines(&reading, head, len);
+	if (reading.confused || r->host == NULL)
+		return "over TLS of the daemon's own, what makes a handshake has values with no tabs in front and no "
+		       "blanks behind, and no header has a name that is the beginning of a usual one";
+	if (reading.kept + r->arg_count > PLACES_MAX)
+		return "over TLS of the daemon's own, usual headers and parts of the query are 90 at most";
+	if (!list_fits(&reading.connection, r->connection, "upgrade", strncasecmp, LIST_MAX))
 		return "over TLS of the daemon's own, Connection is a list of at most 126 bytes, and in front of "
 		       "Upgrade of nothing but names";
-	if (!list_fits(r->protocols, r->protocols_written, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
+	if (!list_fits(&reading.protocols, r->protocols, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
 		return "over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes, and in front "
 		       "of evhub.v1 but names of up to 62; use a ticket";
 	return NULL;

@@ -19,9 +19,7 @@ struct part {
 struct known {
 	const char *name;
 	const char **value;
-	bool handshake; /* it is one of those that make a handshake (RFC 6455 section 4.1) */
 	struct part first;
-	size_t written; /* bytes of its values, as http_request has them */
 	bool repeated;
 };
 
@@ -164,38 +162,27 @@ gather(struct out *out, struct part lines, const char *name)
 	return finish(out, start);
 }
 
-static void
-note(struct http_request *r, struct known *k, struct part line)
-{
-	size_t before = strlen(k->name) + 1;
-	struct part value = value_of(line, before - 1);
-	bool padded = value.at + value.len < line.at + line.len ||
-		memchr(line.at + before, '\t', (size_t)(value.at - line.at) - before) != NULL;
-
-	k->repeated = k->first.at != NULL;
-	if (!k->repeated)
-		k->first = value;
-	k->written += k->repeated ? line.len - before + 2 : value.len;
-	if (k->handshake && (padded || (k->repeated && (value.len == 0 || k->first.len == 0))))
-		r->untidy = true;
-}
-
 /* Finds the headers that matter; lines end with the empty one. */
 static void
-read_headers(
-	struct http_request *r, struct known *known, size_t count, struct out *out, struct part lines)
+read_headers(struct known *known, size_t count, struct out *out, struct part lines)
 {
 	struct part rest = lines;
 
 	while (rest.len > 2) {
 		struct part line = next_line(&rest);
-		size_t i = 0;
 
-		while (i < count && !is_header(line, known[i].name, strlen(known[i].name)))
-			i++;
-		if (i < count)
-			note(r, &known[i], line);
-		r->lines++;
+		for (size_t i = 0; i < count; i++) {
+			struct known *k = &known[i];
+			size_t name_len = strlen(k->name);
+
+			if (!is_header(line, k->name, name_len))
+				continue;
+			if (k->first.at != NULL)
+				k->repeated = true;
+			else
+				k->first = value_of(line, name_len);
+			break;
+		}
 	}
 	for (size_t i = 0; i < count; i++) {
 		const char *value;
@@ -205,10 +192,6 @@ read_headers(
 		value = known[i].repeated ? gather(out, lines, known[i].name)
 					  : copy(out, known[i].first);
 		*known[i].value = value[0] != '\0' ? value : NULL;
-		if (known[i].value == &r->connection)
-			r->connection_written = known[i].written;
-		if (known[i].value == &r->protocols)
-			r->protocols_written = known[i].written;
 	}
 }
 
@@ -260,16 +243,16 @@ http_request_read(struct http_request *r, struct buf *text, const char *head, si
 		{ .name = "authorization", .value = &r->authorization },
 		{ .name = "x-api-key", .value = &r->api_key },
 		{ .name = "origin", .value = &r->origin },
-		{ .name = "host", .value = &r->host, .handshake = true },
+		{ .name = "host", .value = &r->host },
 		{ .name = "user-agent", .value = &r->user_agent },
 		{ .name = "x-forwarded-for", .value = &r->forwarded_for },
 		{ .name = "x-forwarded-host", .value = &r->forwarded_host },
 		{ .name = "x-forwarded-proto", .value = &r->forwarded_proto },
-		{ .name = "connection", .value = &r->connection, .handshake = true },
-		{ .name = "upgrade", .value = &upgrade, .handshake = true },
-		{ .name = "sec-websocket-key", .value = &r->key, .handshake = true },
-		{ .name = "sec-websocket-protocol", .value = &r->protocols, .handshake = true },
-		{ .name = "sec-websocket-version", .value = &version, .handshake = true },
+		{ .name = "connection", .value = &r->connection },
+		{ .name = "upgrade", .value = &upgrade },
+		{ .name = "sec-websocket-key", .value = &r->key },
+		{ .name = "sec-websocket-protocol", .value = &r->protocols },
+		{ .name = "sec-websocket-version", .value = &version },
 	};
 	struct part rest = { head, len };
 	struct out out;
@@ -280,7 +263,7 @@ http_request_read(struct http_request *r, struct buf *text, const char *head, si
 		return false;
 	out.at = text->data;
 	read_request_line(r, &out, next_line(&rest));
-	read_headers(r, known, sizeof(known) / sizeof(known[0]), &out, rest);
+	read_headers(known, sizeof(known) / sizeof(known[0]), &out, rest);
 	if (upgrade != NULL && strcasecmp(upgrade, "websocket") == 0) {
 		r->bad = upgrade_fault(r, version);
 		r->upgrade = r->bad == NULL;

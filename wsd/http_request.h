@@ -30,14 +30,6 @@ struct http_request {
 	const char *key;       /* Sec-WebSocket-Key */
 	const char *protocols; /* Sec-WebSocket-Protocol */
 
-	/* how the head is written, for who has to read it too */
-	size_t lines; /* of headers */
-	/* bytes of these lists: more than in the above if there is more than one line */
-	size_t connection_written, protocols_written;
-	/* what makes it a handshake has a tab before a value, a blank behind one, or an
-	 * empty line in a list */
-	bool untidy;
-
 	/* said by who has the connection */
 	bool tls;	  /* to this daemon */
 	const char *peer; /* address, "unix" for a Unix socket */

@@ -1,7 +1,7 @@
 /* loop.h - the service loop: descriptors to watch and timers.
  *
  * A thin face on the loop of libwebsockets (libuv, libev or poll), so that
- * nothing but loop.c and conn.c knows the library.  One thread; every
+ * nothing but loop.c and conn.c calls the library.  One thread; every
  * callback runs in it. */
 
 #ifndef EVH_WSD_LOOP_H

@@ -120,7 +120,7 @@ let_in(void *arg, const struct gate_guest *guest, const struct gate_bytes *bytes
 	r.peer = guest->peer;
 	r.tls = guest->secured != NULL;
 	if (r.tls && r.upgrade) {
-		r.bad = handover_fault(&r);
+		r.bad = handover_fault(&r, bytes->at, bytes->head);
 		r.upgrade = r.bad == NULL;
 	}
 	if (e.code != 0)

@@ -3,7 +3,7 @@
 # "make check"; with --enable-fuzzers "make check-fuzz FUZZ_SECONDS=60" makes
 # up new inputs.
 FUZZ_COMMON = json names conf jwt
-FUZZ_WSD = address control frame handshake http inbound
+FUZZ_WSD = address control frame handover handshake http inbound
 FUZZ_FCGI = endpoints request
 FUZZ_NAMES = $(FUZZ_COMMON) $(FUZZ_WSD) $(FUZZ_FCGI)
 FUZZ_SECONDS = 60
@@ -19,6 +19,7 @@ FUZZ_REPLAYS = \
 	%D%/replay_control \
 	%D%/replay_endpoints \
 	%D%/replay_frame \
+	%D%/replay_handover \
 	%D%/replay_handshake \
 	%D%/replay_http \
 	%D%/replay_inbound \
@@ -39,6 +40,8 @@ TESTS += $(FUZZ_REPLAYS)
 %C%_replay_endpoints_LDADD = $(FUZZ_FCGI_LIBS)
 %C%_replay_frame_SOURCES = %D%/fuzz_frame.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_frame_LDADD = $(FUZZ_WSD_LIBS)
+%C%_replay_handover_SOURCES = %D%/fuzz_handover.c %D%/replay.c $(FUZZ_SUPPORT)
+%C%_replay_handover_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_handshake_SOURCES = %D%/fuzz_handshake.c %D%/replay.c $(FUZZ_SUPPORT)
 %C%_replay_handshake_LDADD = $(FUZZ_WSD_LIBS)
 %C%_replay_http_SOURCES = %D%/fuzz_http.c %D%/replay.c $(FUZZ_SUPPORT)
@@ -85,6 +88,7 @@ EXTRA_DIST += %D%/run %D%/corpus $(FUZZ_DICTIONARIES)
 FUZZ_DICTIONARIES = \
 	%D%/conf.dict \
 	%D%/control.dict \
+	%D%/handover.dict \
 	%D%/handshake.dict \
 	%D%/http.dict \
 	%D%/json.dict \

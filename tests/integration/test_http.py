@@ -141,8 +141,7 @@ CASES = [
     ("a letter beyond ASCII in a name", header("X-\xe9: b"), 400),
     ("letters beyond ASCII in a value", header("User-Agent: \xe9\xff"), 101),
     ("a bracket in a name", header("X(A): b"), 400),
-    ("80 headers", lines(*[f"X-{i}: a" for i in range(70)]), 101),
-    ("1000 headers", lines(*[f"X-{i}: a" for i in range(1000)]), (101, 400)),
+    ("1000 headers", lines(*[f"X-{i}: a" for i in range(1000)]), 101),
     ("100000 headers", lines(*[f"X-{i}: a" for i in range(100000)]), 431),
     ("a long value", header("X-A: " + "a" * 20000), 431),
     ("a long name", header("X" * 20000 + ": a"), 431),
@@ -300,8 +299,6 @@ def check_accepted(place, sock):
 
 @pytest.mark.parametrize("name, request_, status", CASES, ids=[c[0] for c in CASES])
 def test_request(place, name, request_, status):
-    if isinstance(status, tuple):
-        status = status[bool(getattr(place.hub, "tls", None))]
     with connect(place.hub) as sock:
         try:
             sock.sendall(place.bytes(request_))
