@@ -150,18 +150,16 @@ list_fits(const struct list *lines, const char *list, const char *word, compare_
 	if (lines->bytes > LIST_MAX || (lines->lines > 1 && lines->empty))
 		return false;
 	while (list != NULL) {
-		size_t len;
+		const char *name = list + strspn(list, " \t");
+		size_t len = strcspn(name, ", \t");
+		bool found = len == strlen(word) && compare(name, word, len) == 0;
 
-		list += strspn(list, " \t");
-		len = strcspn(list, ", \t");
-		if (len == strlen(word) && compare(list, word, len) == 0)
-			return true; /* the library looks no further */
-		if (len > name_max || !is_name(list, len))
+		if (!found && (len > name_max || !is_name(name, len)))
 			return false;
-		list += len;
-		list += strspn(list, " \t");
-		if (*list++ != ',')
-			return list[-1] == '\0';
+		list = name + len + strspn(name + len, " \t");
+		if (found || *list != ',')
+			return *list == ',' || *list == '\0'; /* it looks no further */
+		list++;
 	}
 	return true;
 }

@@ -201,6 +201,8 @@ knows_what_the_library_cannot_take(void **state)
 		{ "Host: x\r\nAccept-C: b\r\nGET: c\r\n", false },
 		{ "Host: x\r\nConnection: keep-alive, UPGRADE, a=\r\n", true },
 		{ "Host: x\r\nConnection: a=, upgrade\r\n", false },
+		{ "Host: x\r\nConnection: upgrade a\r\n", false },
+		{ "Host: x\r\nConnection: upgrade\t, a=\r\n", true },
 		{ "Host: x\r\nConnection: a\r\nConnection:\r\nConnection: Upgrade\r\n", false },
 		{ "Host: x\r\nConnection: " X50 X50 X10 "xxxxxxxx,Upgrade\r\n", true }, /* 126 */
 		{ "Host: x\r\nConnection: " X50 X50 X10 "xxxxxxxxx,Upgrade\r\n", false },
