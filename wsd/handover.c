@@ -10,6 +10,7 @@
 /* What fits the library's buffers. */
 #define LIST_MAX 126
 #define NAME_MAX_BYTES 62
+#define EXTENSIONS_MAX 2048
 
 /* The library has WSI_TOKEN_COUNT places for what it keeps.  The first stays free,
  * and the request line takes one for the path and one for the version. */
@@ -53,7 +54,7 @@ struct list {
 /* What the library makes of the lines of a head. */
 struct reading {
 	size_t kept; /* lines that take a place */
-	struct list connection, protocols;
+	struct list connection, protocols, extensions;
 	bool confused; /* it reads something that is not there */
 };
 
@@ -116,6 +117,8 @@ read_value(struct reading *reading, const struct line *line)
 		read_list(&reading->connection, blanks, len);
 	if (is(line, "sec-websocket-protocol"))
 		read_list(&reading->protocols, blanks, len);
+	if (is(line, "sec-websocket-extensions"))
+		read_list(&reading->extensions, blanks, len);
 }
 
 /* Reads the lines of head[0..len) behind the first. */
@@ -123,7 +126,7 @@ static void
 read_lines(struct reading *reading, const char *head, size_t len)
 {
 	static const char *const handshake[] = { "host", "connection", "upgrade", "sec-websocket-key",
-		"sec-websocket-protocol", "sec-websocket-version" };
+		"sec-websocket-protocol", "sec-websocket-version", "sec-websocket-extensions" };
 	const char *end = head + len - 2, *p = memchr(head, '\n', len);
 
 	for (p++; p < end;) {
@@ -182,5 +185,7 @@ handover_fault(const struct http_request *r, const char *head, size_t len)
 	if (!list_fits(&reading.protocols, r->protocols, SUBPROTOCOL, strncmp, NAME_MAX_BYTES))
 		return "over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes, and in front "
 		       "of evhub.v1 but names of up to 62; use a ticket";
+	if (reading.extensions.bytes > EXTENSIONS_MAX)
+		return "over TLS of the daemon's own, Sec-WebSocket-Extensions has at most 2048 bytes";
 	return NULL;
 }
