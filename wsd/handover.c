@@ -10,7 +10,7 @@
 /* What fits the library's buffers. */
 #define LIST_MAX 126
 #define NAME_MAX_BYTES 62
-#define EXTENSIONS_MAX 2048
+#define EXTENSIONS_MAX 254
 
 /* The library has WSI_TOKEN_COUNT places for what it keeps.  The first stays free,
  * and the request line takes one for the path and one for the version. */
@@ -186,6 +186,6 @@ handover_fault(const struct http_request *r, const char *head, size_t len)
 		return "over TLS of the daemon's own, Sec-WebSocket-Protocol has at most 126 bytes, and in front "
 		       "of evhub.v1 but names of up to 62; use a ticket";
 	if (reading.extensions.bytes > EXTENSIONS_MAX)
-		return "over TLS of the daemon's own, Sec-WebSocket-Extensions has at most 2048 bytes";
+		return "over TLS of the daemon's own, Sec-WebSocket-Extensions has at most 254 bytes";
 	return NULL;
 }
