@@ -695,16 +695,17 @@ conn_send(void *arg, const uint8_t *bytes, size_t len)
 	return n;
 }
 
-void
+bool
 conn_queue(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct conn *conn = arg;
 
 	if (conn->closing)
-		return;
+		return true;
 	queue(conn, bytes, len);
 	if (conn->corked && !conn->closing)
 		cork(conn, false);
+	return conn->closing || !lws_partial_buffered(conn->wsi);
 }
 
 void

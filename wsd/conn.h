@@ -76,7 +76,7 @@ void conn_drop_tls(struct conn *conn);
 
 /* These are hub_ops; see there. */
 ptrdiff_t conn_send(void *conn, const uint8_t *bytes, size_t len);
-void conn_queue(void *conn, const uint8_t *bytes, size_t len);
+bool conn_queue(void *conn, const uint8_t *bytes, size_t len);
 void conn_want_writable(void *conn);
 void conn_close(void *conn, uint16_t code, const char *reason);
 

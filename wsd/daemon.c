@@ -292,7 +292,8 @@ look_after_place(struct daemon *d)
 
 	if (d->draining)
 		return;
-	place = place_look(d->db, d->conf->database, hub_epoch(d->hub), feed_event_seq(d->feed));
+	place = place_look(d->db, d->conf->database, hub_epoch(d->hub), feed_event_seq(d->feed),
+		feed_change_seq(d->feed));
 	if (place == PLACE_OTHER)
 		start_over(d, "another file");
 	else if (place == PLACE_TURNED)

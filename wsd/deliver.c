@@ -98,14 +98,14 @@ send_run(struct hub *hub, struct client *c, const struct run *run, uint64_t *pos
 	}
 	start = low > 0 ? run->cuts[low - 1].end : 0;
 	if (taken > start) {
-		hub->ops.queue(c->conn, bytes + taken, run->cuts[low].end - taken);
+		(void)hub->ops.queue(c->conn, bytes + taken, run->cuts[low].end - taken);
 		hub->stats.bytes_sent += run->cuts[low].end - taken;
 		low++;
 	}
 	hub->stats.messages_sent += low;
 	if (taken > 0) {
 		c->last_progress = hub->now;
-		c->lag_replies = 0; /* it reads: what was queued before has gone */
+		c->unread_replies = 0; /* it reads: what was queued before has gone */
 	}
 	if (low > 0)
 		*pos = run->cuts[low - 1].pos + 1;
@@ -303,7 +303,7 @@ fill_slice(struct hub *hub, struct client *c, const struct eventlog *log, uint64
 	if (hub->run.count > 0) {
 		switch (send_run(hub, c, &hub->run, pos)) {
 		case SENT_ALL:
-			c->lag_replies = 0;
+			c->unread_replies = 0;
 			break;
 		case SENT_PART:
 			return FILL_CHOKED;
@@ -412,22 +412,50 @@ deliver_fill(struct hub *hub, struct client *c)
 	hub->ops.want_writable(c->conn);
 }
 
-/* One fetch at a time, for whoever is furthest behind: what it brings serves
- * all that stand in that stretch. */
+static const struct client *
+furthest_behind(const struct hub *hub)
+{
+	const struct client *furthest = NULL;
+
+	for (uint32_t i = 0; i < hub->lag_count; i++) {
+		const struct client *c = hub->lagging[i];
+
+		if (c->state == CLIENT_WAITING && (furthest == NULL || c->seq < furthest->seq))
+			furthest = c;
+	}
+	return furthest;
+}
+
+static const struct client *
+next_in_turn(struct hub *hub)
+{
+	for (uint32_t n = 0; n < hub->lag_count; n++) {
+		uint32_t i = (hub->fetch_turn + n) % hub->lag_count;
+
+		if (hub->lagging[i]->state == CLIENT_WAITING) {
+			hub->fetch_turn = i + 1;
+			return hub->lagging[i];
+		}
+	}
+	return NULL;
+}
+
+/* One fetch at a time, for whoever is furthest behind: what it brings serves all
+ * that stand in that stretch.  Every other one is for who is next in turn, or many
+ * who come back to the past again and again would keep all others waiting. */
 void
 deliver_fetch_next(struct hub *hub)
 {
-	uint64_t lowest = UINT64_MAX;
+	const struct client *c;
 
 	if (hub->fetching)
 		return;
-	for (uint32_t i = 0; i < hub->lag_count; i++)
-		if (hub->lagging[i]->state == CLIENT_WAITING && hub->lagging[i]->seq < lowest)
-			lowest = hub->lagging[i]->seq;
-	if (lowest == UINT64_MAX)
+	c = hub->fetches % 2 == 0 ? furthest_behind(hub) : next_in_turn(hub);
+	if (c == NULL)
 		return;
+	hub->fetches++;
 	hub->fetching = true;
-	hub->ops.fetch(hub->ops.arg, lowest);
+	hub->ops.fetch(hub->ops.arg, c->seq);
 }
 
 void

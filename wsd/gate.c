@@ -366,7 +366,7 @@ gate_see_off(struct gate *g, const struct gate_guest *guest, struct gate_place *
 	if (listener_discard(guest->fd))
 		w = add(g, guest->fd, guest->peer, guest->secured);
 	*place = w;
-	if (w != NULL && watch(g, w) == EVH_OK) {
+	if (w != NULL && count_in(g, w) && watch(g, w) == EVH_OK) {
 		w->leaves = true;
 		return;
 	}

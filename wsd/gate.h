@@ -87,8 +87,8 @@ enum evh_rc gate_secured(struct gate *gate, struct gate_place *place);
 
 /* Dismisses a connection that has been answered, and to which nothing more is sent,
  * once the peer hangs up or the time for a handshake is over: a close that finds
- * something unread takes the answer away (RFC 9112 section 9.6).  *place as above;
- * NULL if that is over already. */
+ * something unread takes the answer away (RFC 9112 section 9.6).  At once when as many
+ * of its address wait as may.  *place as above; NULL if that is over already. */
 void gate_see_off(struct gate *gate, const struct gate_guest *guest, struct gate_place **place);
 
 /* Forgets one that is gone. */

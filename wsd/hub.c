@@ -129,7 +129,7 @@ hub_lag(struct hub *hub, struct client *c, uint8_t state)
 		}
 		c->lag_index = hub->lag_count;
 		hub->lagging[hub->lag_count++] = c;
-		c->lag_replies = 0;
+		c->unread_replies = 0;
 	}
 	c->state = state;
 	return true;
@@ -224,12 +224,13 @@ hub_append(struct hub *hub, const struct hub_event *event, char id[EVH_ID_TEXT])
 
 /* Sends a frame that is no event, at the client's position.  A client_id of ""
  * is filled in. */
-static void
+static bool
 send_aside(struct hub *hub, struct client *c, const struct message *message)
 {
 	struct message m = *message;
 	struct buf frame = BUF_INIT;
 	char id[EVH_ID_TEXT], stamp[CLOCK_TEXT_BYTES], client_id[EVH_UUID_TEXT];
+	bool taken = true;
 
 	(void)evh_id_format(id, hub->epoch, deliver_client_seq(hub, c), hub->number++);
 	clock_format(hub->ops.now_us(), stamp);
@@ -243,12 +244,13 @@ send_aside(struct hub *hub, struct client *c, const struct message *message)
 	if (frame.failed) {
 		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
 	} else {
-		hub->ops.queue(c->conn, (const uint8_t *)frame.data, frame.len);
+		taken = hub->ops.queue(c->conn, (const uint8_t *)frame.data, frame.len);
 		hub->stats.messages_sent++;
 		hub->stats.asides++;
 		hub->stats.bytes_sent += frame.len;
 	}
 	buf_free(&frame);
+	return taken;
 }
 
 static bool
@@ -266,7 +268,7 @@ hub_reply(struct hub *hub, struct client *c, const struct message *message)
 	hub_flush(hub);
 	if (!is_open(c))
 		return;
-	if (c->state != CLIENT_LIVE && ++c->lag_replies > REPLIES_WHILE_LAGGING) {
+	if (c->unread_replies >= REPLIES_UNREAD) {
 		hub_close(hub, c, CLOSE_POLICY, "asks but does not read");
 		return;
 	}
@@ -275,7 +277,10 @@ hub_reply(struct hub *hub, struct client *c, const struct message *message)
 		m.ref_id = made_up;
 	}
 	m.client_id = ""; /* to be filled in */
-	send_aside(hub, c, &m);
+	if (send_aside(hub, c, &m) && c->state == CLIENT_LIVE)
+		c->unread_replies = 0;
+	else
+		c->unread_replies++;
 }
 
 void
@@ -343,7 +348,7 @@ hub_welcome(struct hub *hub, struct client *c, const struct event_types *types, 
 	if (body.failed)
 		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
 	else
-		send_aside(hub, c, &m);
+		(void)send_aside(hub, c, &m);
 	buf_free(&body);
 	if (is_open(c))
 		deliver_fill(hub, c);
@@ -395,7 +400,7 @@ tell_subscriptions(struct hub *hub, struct client *c, const char *text, const st
 	if (body.failed)
 		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
 	else
-		send_aside(hub, c, &m);
+		(void)send_aside(hub, c, &m);
 	buf_free(&body);
 }
 

@@ -41,8 +41,9 @@
 struct hub_ops {
 	/* Writes what the socket takes at once: 0 to len bytes, or -1 if it is dead. */
 	ptrdiff_t (*send)(void *conn, const uint8_t *bytes, size_t len);
-	/* Writes all, keeping in memory what the socket does not take at once. */
-	void (*queue)(void *conn, const uint8_t *bytes, size_t len);
+	/* Writes all, keeping in memory what the socket does not take at once.  False
+	 * when some of what was queued is still there. */
+	bool (*queue)(void *conn, const uint8_t *bytes, size_t len);
 	/* Calls hub_writable once when the socket takes more. */
 	void (*want_writable)(void *conn);
 	/* Begins to close, with this code and reason (code 0: without).  The hub

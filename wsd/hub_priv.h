@@ -10,7 +10,7 @@
 #define SLICE_EVENTS 512
 
 /* How many replies a client may wait for while it does not read. */
-#define REPLIES_WHILE_LAGGING 16
+#define REPLIES_UNREAD 16
 
 /* Where a frame ends in a run. */
 struct cut {
@@ -41,7 +41,9 @@ struct hub {
 	uint32_t lag_count, lag_size;
 	struct chunks chunks;
 	bool fetching;
-	uint32_t now; /* the last tick */
+	uint32_t fetches,
+		fetch_turn; /* how many; from where in lagging the next in turn is looked for */
+	uint32_t now;	    /* the last tick */
 	struct run run;
 	struct group **touched; /* scratch: groups that a slice concerns */
 	uint32_t touched_size;

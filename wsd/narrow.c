@@ -39,19 +39,13 @@ rows_op(struct hub *hub, const struct client *c, const uint32_t *types, uint32_t
 	return NULL;
 }
 
-enum evh_rc
-narrow_client(struct hub *hub, struct store *store, struct client *c, const char *patterns)
+static enum evh_rc
+remove_types(
+	struct hub *hub, struct store *store, struct client *c, const uint32_t *types, uint32_t count)
 {
-	uint32_t types[EVENT_TYPES_MAX], count = 0;
-	struct store_op *op;
+	struct store_op *op = rows_op(hub, c, types, count);
 	enum evh_rc rc;
 
-	for (uint32_t t = 0; t < hub_grouping(hub)->type_count && count < EVENT_TYPES_MAX; t++)
-		if (excess(hub, c, t, patterns))
-			types[count++] = t;
-	if (count == 0)
-		return EVH_OK;
-	op = rows_op(hub, c, types, count);
 	if (op == NULL)
 		return EVH_NOMEM;
 	rc = hub_unsubscribe(hub, c, types, count);
@@ -59,5 +53,25 @@ narrow_client(struct hub *hub, struct store *store, struct client *c, const char
 		store_op_free(op);
 	else
 		store_submit(store, op);
+	return rc;
+}
+
+/* By SQL it may have more types than one operation takes. */
+enum evh_rc
+narrow_client(struct hub *hub, struct store *store, struct client *c, const char *patterns)
+{
+	enum evh_rc rc = EVH_OK;
+	uint32_t count;
+
+	do {
+		uint32_t types[EVENT_TYPES_MAX];
+
+		count = 0;
+		for (uint32_t t = 0; t < hub_grouping(hub)->type_count && count < EVENT_TYPES_MAX; t++)
+			if (excess(hub, c, t, patterns))
+				types[count++] = t;
+		if (count > 0)
+			rc = remove_types(hub, store, c, types, count);
+	} while (rc == EVH_OK && count == EVENT_TYPES_MAX);
 	return rc;
 }

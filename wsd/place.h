@@ -16,7 +16,8 @@ enum place {
 	PLACE_TURNED, /* the same file, with another history in it */
 };
 
-/* db is open on path; epoch is what it was, and head an event that it had. */
-enum place place_look(sqlite3 *db, const char *path, const char *epoch, uint64_t head);
+/* db is open on path; epoch is what it was, head an event and changes a row of change
+ * that it had. */
+enum place place_look(sqlite3 *db, const char *path, const char *epoch, uint64_t head, uint64_t changes);
 
 #endif

@@ -76,10 +76,15 @@ static const char *const texts[SQL_COUNT] = {
 		       " seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE name = ?1",
 	[SQL_PURGE_TYPES] = "SELECT name, retain_seconds, retain_count FROM event_type"
 			    " WHERE retain_seconds > 0 OR retain_count > 0",
-	/* the newest event to go: too old, looking at the oldest ?3; or one too many */
-	[SQL_PURGE_AGE] = "SELECT max(seq) FROM (SELECT seq, created_at FROM event WHERE event_type = ?1"
-			  " ORDER BY seq LIMIT ?3) WHERE created_at <"
-			  " strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || ?2 || ' seconds')",
+	/* the newest event to go: too old, with none before it that is not, looking at the
+	 * oldest ?3; or one too many.  What is of the future says nothing. */
+	[SQL_PURGE_AGE] =
+		"WITH oldest AS (SELECT seq, created_at AS at FROM event WHERE event_type = ?1"
+		" ORDER BY seq LIMIT ?3), cutoff AS (SELECT"
+		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || ?2 || ' seconds') AS at)"
+		" SELECT max(seq) FROM oldest WHERE at < (SELECT at FROM cutoff) AND seq <"
+		" coalesce((SELECT min(seq) FROM oldest WHERE at >= (SELECT at FROM cutoff)"
+		" AND at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 minute')), 9223372036854775807)",
 	[SQL_PURGE_COUNT] =
 		"SELECT seq FROM event WHERE event_type = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2",
 	[SQL_PURGE_MARK] =

@@ -263,3 +263,28 @@ def test_epoch_changed_by_an_operator(make_hub):
     back = subscribe(listen, who, TYPE, last_event_id=ws.welcome["id"])
     assert back.welcome["body"]["reason"] == "unknown"
     back.close()
+
+
+def test_the_counter_of_changes_goes_back(make_hub):
+    """As it does when an older copy is restored into the file, or a table is emptied
+    thoroughly: nobody is told that a change is in force that was never seen."""
+    hub = make_hub(fcgi=True)
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who, TYPE)
+    for _ in range(5):
+        hub.sql(f"DELETE FROM subscription WHERE client_id = '{ws.client_id}' AND event_type = '{TYPE}'")
+        ws.expect("system", "unsubscribed")
+        hub.sql(f"INSERT INTO subscription(client_id, event_type) VALUES ('{ws.client_id}', '{TYPE}')")
+        ws.expect("system", "subscribed")
+    hub.sql("DELETE FROM change; DELETE FROM sqlite_sequence WHERE name = 'change'")
+    assert ws.closed() == (1012, "the server restarts; reconnect and resume")
+    ready_again(hub, 2)
+    listen = hub.wsd.wait_ready(hub.wsd.process.text().rfind("database_replaced")).listen
+    back = subscribe(listen, who, TYPE)
+    answer = clients.fcgi_request(hub.fcgi_socket, "POST", clients.API + "/unsubscribe",
+                                  {"Content-Type": "application/json", **who.headers},
+                                  json.dumps({"client_id": back.client_id, "event_types": [TYPE]}))
+    assert answer.status == 200, answer
+    back.expect("system", "unsubscribed")
+    hub.publish(TYPE, "after the 200")
+    back.nothing()

@@ -310,3 +310,18 @@ def test_bad_trusted_proxies(make_hub):
     assert result.returncode == 1 and 'trusted_proxies: "proxy.example.org" is no address' in result.stderr, result
 
 
+def test_who_is_refused_and_stays_is_counted(make_hub):
+    """They would take all descriptors until the time for a handshake is over."""
+    hub = make_hub(max_clients_per_address=3, trusted_proxies="203.0.113.1", handshake_timeout="60s")
+    fds = f"/proc/{hub.wsd.process.pid}/fd"
+    before = len(os.listdir(fds))
+    address = hub.wsd.listen.rsplit(":", 1)
+    crowd = []
+    for _ in range(40):
+        s = socket.create_connection(address, procs.PATIENCE)
+        s.sendall(b"x y z\r\n\r\n")
+        assert s.recv(16).startswith(b"HTTP/1.1 400 ")
+        crowd.append(s)
+    procs.wait_for(lambda: len(os.listdir(fds)) <= before + 3, "all of them may stay")
+    for s in crowd:
+        s.close()

@@ -2,12 +2,15 @@
 
 import json
 import re
+import socket
+import threading
 import time
 
 import pytest
 
 import clients
 import procs
+import rawws
 from clients import Raw, subscribe
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
@@ -284,3 +287,30 @@ def test_vanished_peer_is_closed(make_hub):
     hub.wait_sql("SELECT count(*) FROM client", 1)
     hub.wait_sql("SELECT count(*) FROM client", 0)
     raw.sock.close()
+
+
+def test_who_asks_and_does_not_read(make_hub):
+    """Whatever is sent meanwhile, or not: what it has not read is not piled up."""
+    hub = make_hub(max_messages_per_second=1000000)
+    with rawws.Peer(hub, hub.credential()) as peer:
+        ping = json.dumps({"event_type": "health", "message": "ping", "id": "x" * 200}).encode()
+        stop = threading.Event()
+
+        def ask():
+            try:
+                while not stop.is_set():
+                    peer.send(rawws.frame(rawws.TEXT, ping) * 200)
+            except OSError:
+                pass
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        procs.wait_for(lambda: 'evhub_closes_total{daemon="wsd",code="1008"} 1' in metrics(hub), "it may go on")
+        stop.set()
+        peer.sock.shutdown(socket.SHUT_RDWR)
+        asker.join()
+
+
+def metrics(hub):
+    with clients.Control(hub.control) as control:
+        return control.ask({"op": "metrics"})["text"]

@@ -250,3 +250,22 @@ def test_narrowed_while_joining(make_hub):
     assert b'"never"' not in got
     hub.wait_sql("SELECT count(*) FROM subscription WHERE event_type = 'pdfm'", 0)
     raw.close()
+
+
+def test_narrowed_by_more_types_than_a_client_may_ask_for(hub):
+    """By SQL it has 400."""
+    hub.sql(";".join(f"INSERT INTO event_type(name) VALUES('t{i:04d}')" for i in range(400)))
+    who = hub.credential()
+    ws = clients.subscribe(hub.wsd.listen, who, "pdfm")
+    hub.sql("INSERT INTO subscription(client_id, event_type)"
+            f" SELECT '{ws.client_id}', name FROM event_type WHERE name GLOB 't0*'")
+    while len(ws.expect("system", "subscribed")["body"]["subscriptions"]) < 402:
+        pass
+    hub.sql(f"UPDATE credential SET event_types = 'pdfm' WHERE user_id = '{who.user}'")
+    hub.wait_sql("SELECT count(*) FROM subscription", 2)  # global is for everybody
+    while len(ws.expect("system", "unsubscribed")["body"]["subscriptions"]) > 2:
+        pass
+    hub.publish("t0001", "forbidden")
+    hub.publish("t0399", "forbidden")
+    hub.publish("pdfm", "allowed")
+    ws.expect("pdfm", "allowed")

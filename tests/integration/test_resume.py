@@ -364,3 +364,21 @@ def test_stalled_reader_is_told_where_to_resume(make_hub):
     assert ws.welcome["body"]["resumed"] is True
     assert bodies(ws, 1500 - last["body"]) == list(range(last["body"] + 1, 1501))
     ws.close()
+
+
+def test_an_old_event_takes_no_young_ones_with_it(make_hub):
+    """Imported with the time that it had: they are kept for retain_seconds."""
+    hub = make_hub(retain_interval="1s")
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who, "pdfm")
+    last = ws.welcome["id"]
+    ws.close()
+    hub.publish("pdfm", "young")
+    hub.sql("INSERT INTO event(event_type, message, created_at) VALUES ('pdfm', 'imported', '2001-01-01T00:00:00.000Z')")
+    for _ in range(2):  # by the second time pdfm has been looked at
+        hub.sql("INSERT INTO event(event_type, message, created_at) VALUES ('stats', 'old', '2001-01-01T00:00:00.000Z')")
+        hub.wait_sql("SELECT count(*) FROM event WHERE event_type = 'stats'", 0)
+    again = subscribe(hub.wsd.listen, who, "pdfm", last_event_id=last)
+    assert again.welcome["body"]["resumed"] is True
+    again.expect("pdfm", "young")
+    again.expect("pdfm", "imported")

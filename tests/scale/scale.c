@@ -29,12 +29,13 @@ take(void *conn, const uint8_t *bytes, size_t len)
 	return (ptrdiff_t)len;
 }
 
-static void
+static bool
 queue(void *conn, const uint8_t *bytes, size_t len)
 {
 	(void)conn;
 	(void)bytes;
 	(void)len;
+	return true;
 }
 
 static void

@@ -3,7 +3,7 @@
  * everything.  Whatever happens, every client gets the events of its types in
  * order, once, without gaps. */
 
-#include "wsd/hub.h"
+#include "wsd/hub_priv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,12 +58,13 @@ fake_send(void *conn, const uint8_t *bytes, size_t len)
 	return (ptrdiff_t)n;
 }
 
-static void
+static bool
 fake_queue(void *conn, const uint8_t *bytes, size_t len)
 {
 	struct sock *s = conn;
 
 	buf_add(&s->got, bytes, len);
+	return s->window > 0;
 }
 
 static void
@@ -608,6 +609,40 @@ test_passing_events_reach_the_live_only(void **state)
 	hub_free(&w.hub);
 }
 
+static uint64_t fetched; /* the last one */
+
+static void
+note_fetch(void *arg, uint64_t seq)
+{
+	(void)arg;
+	fetched = seq;
+}
+
+/* Two that come back to the past each time they were served do not keep a third waiting. */
+static void
+nobody_waits_for_ever(void **state)
+{
+	struct client clients[3], *list[3] = { &clients[0], &clients[1], &clients[2] };
+	struct hub hub;
+	int turns = 0;
+
+	(void)state;
+	memset(&hub, 0, sizeof(hub));
+	memset(clients, 0, sizeof(clients));
+	hub.ops.fetch = note_fetch;
+	hub.lagging = list;
+	hub.lag_count = 3;
+	for (int i = 0; i < 3; i++) {
+		clients[i].state = CLIENT_WAITING;
+		clients[i].seq = (uint64_t)(i + 1) * 10;
+	}
+	for (fetched = 0; fetched != 30; turns++) {
+		assert_true(turns < 6);
+		deliver_fetch_next(&hub);
+		hub.fetching = false;
+	}
+}
+
 int
 main(void)
 {
@@ -621,6 +656,7 @@ main(void)
 		cmocka_unit_test(test_purged_history_is_never_skipped_silently),
 		cmocka_unit_test(test_who_asks_but_does_not_read_is_closed),
 		cmocka_unit_test(test_passing_events_reach_the_live_only),
+		cmocka_unit_test(nobody_waits_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
