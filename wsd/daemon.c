@@ -546,7 +546,7 @@ static enum evh_rc
 make_sessions(struct daemon *d, char *why)
 {
 	struct session_setup setup = { d->conf, d->hub, d->store, &d->metrics, d->db, d->auth_db,
-		catch_up, feed_again, d };
+		catch_up, look, feed_again, d };
 	enum evh_rc rc = sessions_new(&d->sessions, &setup, why);
 
 	if (rc == EVH_OK)

@@ -243,15 +243,29 @@ check_wish(struct handshake *h, const struct http_request *r, const struct hands
 /* The look-up may be as old as this turn of the loop (auth_share_reads): what the
  * credential is denied, it may have been allowed since. */
 static bool
-look_again(struct handshake *h, struct auth *auth, struct api_error *e)
+look_at_rights(struct handshake *h, struct auth *auth)
 {
 	struct auth_principal now;
 
-	if (e->code != 403 || h->who.credential_id == 0 || h->ticket[0] != '\0' ||
+	if (h->who.credential_id == 0 || h->ticket[0] != '\0' ||
 		auth_reload(auth, h->who.credential_id, &now) != EVH_OK)
 		return false;
-	handshake_free(h);
+	auth_principal_free(&h->who);
 	h->who = now;
+	return true;
+}
+
+/* Whether what was refused may be granted by now: what is committed counts at once. */
+static bool
+look_again(struct handshake *h, const struct handshake_rules *rules, struct api_error *e)
+{
+	bool unknown = e->code == 400 && strcmp(e->error, "unknown_event_type") == 0;
+
+	if (unknown && rules->look != NULL)
+		rules->look(rules->arg);
+	else if (e->code != 403 || !look_at_rights(h, rules->auth))
+		return false;
+	event_types_free(&h->types);
 	api_error_free(e);
 	return true;
 }
@@ -265,7 +279,7 @@ handshake_check(struct handshake *h, const struct http_request *r, const struct 
 	memset(h, 0, sizeof(*h));
 	if (check_address(h, r, rules, e) && check_target(r, conf, e) && identify(h, r, rules, e) &&
 		(check_wish(h, r, rules, e) ||
-			(look_again(h, rules->auth, e) && check_wish(h, r, rules, e))) &&
+			(look_again(h, rules, e) && check_wish(h, r, rules, e))) &&
 		check_upgrade(r, e))
 		return true;
 	if (h->ticket[0] != '\0')

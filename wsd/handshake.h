@@ -36,6 +36,9 @@ struct handshake_rules {
 	const char *epoch;
 	struct guard *guard;
 	int64_t now; /* monotonic µs, for guard */
+	/* Learns what has changed in the database, types included; may be NULL. */
+	void (*look)(void *arg);
+	void *arg;
 };
 
 /* Judges the form of the request, the credential, and the event types.  On

@@ -428,7 +428,7 @@ on_request(void *arg, const struct http_request *r, struct api_error *e, void **
 {
 	struct sessions *s = arg;
 	struct handshake_rules rules = { s->setup.conf, s->auth, s->tickets, hub_grouping(s->hub),
-		hub_epoch(s->hub), s->guard, clock_mono_us() };
+		hub_epoch(s->hub), s->guard, clock_mono_us(), s->setup.look, s->setup.arg };
 	struct handshake h;
 	struct client *c = NULL;
 

@@ -27,6 +27,8 @@ struct session_setup {
 	sqlite3 *auth_db;	 /* the same, for credentials alone */
 	/* Makes sure that the feed has handed on every event up to seq. */
 	void (*catch_up)(void *arg, uint64_t seq);
+	/* Has the feed hand on what is new, as far as it can. */
+	void (*look)(void *arg);
 	/* Something that the feed was waiting for has happened. */
 	void (*feed_again)(void *arg);
 	void *arg;

@@ -8,7 +8,7 @@ import pytest
 
 import clients
 import procs
-from clients import API, Ws, check_error, subscribe
+from clients import API, Refused, Ws, check_error, subscribe
 from hub import DEFAULT_TYPES
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -533,3 +533,16 @@ def test_draining_refuses(make_hub):
             assert "curl:" in str(e), e  # it no longer listens: refused as well
         s.close()
     assert hub.wsd.wait() == 0
+
+
+def test_a_new_type_at_once(hub):
+    """What is committed can be subscribed to, and what was not there is still unknown."""
+    who = hub.credential()
+    for i in range(20):
+        hub.sql(f"INSERT INTO event_type(name) VALUES ('new{i}')")
+        ws = subscribe(hub.wsd.listen, who, f"new{i}")
+        assert f"new{i}" in ws.welcome["body"]["subscriptions"]
+        ws.close()
+    with pytest.raises(Refused) as refused:
+        subscribe(hub.wsd.listen, who, "new20")
+    assert refused.value.status == 400
