@@ -71,25 +71,29 @@ is(const struct line *line, const char *name)
 }
 
 /* The library knows its headers by the colon behind them.  It overlooks the one
- * behind what is but the beginning of such a name, and takes all up to the next
- * colon, in another line, for a part of it. */
+ * behind what is but the beginning of such a name, and takes all up to the next one,
+ * in another line, for a part of it.  Three methods it knows without the blank behind
+ * them: "Putter" is PUT, and its value a path. */
 static void
 read_name(struct reading *reading, const struct line *line)
 {
-	bool begins = false;
+	bool misread = false;
 
 	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
 		const char *known = (const char *)lws_token_to_string((enum lws_token_indexes)i);
+		size_t len = known != NULL ? strlen(known) : 0,
+		       common = len < line->name ? len : line->name;
 
-		if (known == NULL || strncasecmp(known, line->at, line->name) != 0)
+		if (len == 0 || strncasecmp(known, line->at, common) != 0)
 			continue;
-		begins = true;
-		if (known[line->name] == ':') {
+		if (len == line->name + 1 && known[line->name] == ':') {
 			reading->kept++;
 			return;
 		}
+		if (len > line->name || isalpha((unsigned char)known[len - 1]))
+			misread = true;
 	}
-	reading->confused = reading->confused || begins;
+	reading->confused = reading->confused || misread;
 }
 
 /* One more line of a list, of which the library keeps the blanks in front too, but

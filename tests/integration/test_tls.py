@@ -182,7 +182,7 @@ def test_subprotocols_before_ours(tls, offered, granted):
     (400, "Connection: x\r\nConnection:" + " " * 120 + "Upgrade"),
     (101, "Accept: a\r\n" * 79 + "Accept: b"), (400, "Accept: a\r\n" * 199 + "Accept: b"),
     (101, "Y: a\r\n" * 199 + "Y: b"), (101, "Sec-WebSocket-Extensions: " + "x" * 254),
-    (400, "Sec-WebSocket-Extensions: " + "x" * 255), (400, "Acce: a")])
+    (400, "Sec-WebSocket-Extensions: " + "x" * 255), (400, "Acce: a"), (400, "Putter:%")])
 def test_odd_heads(tls, status, line):
     """What the library cannot take is told, and the others get what they asked for."""
     assert status_of(tls, line) == status

@@ -199,6 +199,7 @@ knows_what_the_library_cannot_take(void **state)
 		{ "Host: x\r\nAcce: b\r\n", false }, /* the beginning of Accept */
 		{ "Host: x\r\nX: b\r\n", false },    /* of X-Auth-Token */
 		{ "Host: x\r\nAccept-C: b\r\nGET: c\r\n", false },
+		{ "Host: x\r\nPutter: b\r\n", false },
 		{ "Host: x\r\nConnection: keep-alive, UPGRADE, a=\r\n", true },
 		{ "Host: x\r\nConnection: a=, upgrade\r\n", false },
 		{ "Host: x\r\nConnection: upgrade a\r\n", false },
