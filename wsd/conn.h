@@ -2,7 +2,7 @@
  * and the reading of TLS for the gate.
  *
  * Knows bytes and messages, not what they mean.  Nothing but conn.c and loop.c
- * calls the library. */
+ * knows the library. */
 
 #ifndef EVH_WSD_CONN_H
 #define EVH_WSD_CONN_H

@@ -365,14 +365,14 @@ gate_see_off(struct gate *g, const struct gate_guest *guest, struct gate_place *
 	(void)shutdown(guest->fd, SHUT_WR);
 	if (listener_discard(guest->fd))
 		w = add(g, guest->fd, guest->peer, guest->secured);
-	*place = w;
+	*place = NULL;
 	if (w != NULL && count_in(g, w) && watch(g, w) == EVH_OK) {
 		w->leaves = true;
+		*place = w;
 		return;
 	}
 	if (w != NULL)
 		forget(g, w);
-	*place = NULL;
 	g->setup.dismiss(g->setup.arg, guest);
 }
 

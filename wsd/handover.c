@@ -1,9 +1,9 @@
 #include "wsd/handover.h"
 
+#include "wsd/loop.h"
 #include "wsd/subprotocols.h"
 
 #include <ctype.h>
-#include <libwebsockets.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,10 +11,6 @@
 #define LIST_MAX 126
 #define NAME_MAX_BYTES 62
 #define EXTENSIONS_MAX 254
-
-/* The library has WSI_TOKEN_COUNT places for what it keeps.  The first stays free,
- * and the request line takes one for the path and one for the version. */
-#define PLACES_MAX (WSI_TOKEN_COUNT - 3)
 
 void
 handover_write(struct buf *out, const struct http_request *r)
@@ -79,10 +75,9 @@ read_name(struct reading *reading, const struct line *line)
 {
 	bool misread = false;
 
-	for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
-		const char *known = (const char *)lws_token_to_string((enum lws_token_indexes)i);
-		size_t len = known != NULL ? strlen(known) : 0,
-		       common = len < line->name ? len : line->name;
+	for (int i = 0; i < loop_known_names(); i++) {
+		const char *known = loop_known_name(i);
+		size_t len = strlen(known), common = len < line->name ? len : line->name;
 
 		if (len == 0 || strncasecmp(known, line->at, common) != 0)
 			continue;
@@ -181,7 +176,9 @@ handover_fault(const struct http_request *r, const char *head, size_t len)
 	if (reading.confused || r->host == NULL)
 		return "over TLS of the daemon's own, what makes a handshake has values with no tabs in front and no "
 		       "blanks behind, and no header has a name that is the beginning of a usual one";
-	if (reading.kept + r->arg_count > PLACES_MAX)
+	/* it has as many places for what it keeps as it knows names: the first stays free, and
+	 * the request line takes one for the path and one for the version */
+	if (reading.kept + r->arg_count + 3 > (size_t)loop_known_names())
 		return "over TLS of the daemon's own, usual headers and parts of the query are 90 at most";
 	if (!list_fits(&reading.connection, r->connection, "upgrade", strncasecmp, LIST_MAX))
 		return "over TLS of the daemon's own, Connection is a list of at most 126 bytes, and in front of "

@@ -5,8 +5,7 @@
  * the key, and whether our subprotocol was offered.  So it never sees what it
  * cannot take: it copies Sec-WebSocket-Protocol into 128 bytes and each name in
  * it into 64, and Connection into 128, and drops the connection if they do not
- * fit, or a name is none.  Of the library it uses but the
- * names of the headers that this knows: pure. */
+ * fit, or a name is none.  Pure. */
 
 #ifndef EVH_WSD_HANDOVER_H
 #define EVH_WSD_HANDOVER_H

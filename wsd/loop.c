@@ -249,6 +249,20 @@ loop_max_fds(const struct loop *l)
 	return (int)l->max_fds;
 }
 
+int
+loop_known_names(void)
+{
+	return WSI_TOKEN_COUNT;
+}
+
+const char *
+loop_known_name(int i)
+{
+	const unsigned char *name = lws_token_to_string((enum lws_token_indexes)i);
+
+	return name != NULL ? (const char *)name : "";
+}
+
 /* Runs a lent loop until it is stopped or has nothing left to watch. */
 static void
 run_lent(struct loop *l)

@@ -1,7 +1,7 @@
 /* loop.h - the service loop: descriptors to watch and timers.
  *
  * A thin face on the loop of libwebsockets (libuv, libev or poll), so that
- * nothing but loop.c and conn.c calls the library.  One thread; every
+ * nothing but loop.c and conn.c knows the library.  One thread; every
  * callback runs in it. */
 
 #ifndef EVH_WSD_LOOP_H
@@ -46,6 +46,11 @@ void loop_before_sleep(struct loop *loop, void (*before_sleep)(void *arg), void 
 void loop_breathe(struct loop *loop);
 
 struct lws_context *loop_context(struct loop *loop);
+
+/* The i-th of the names of headers and methods by which the library reads a request,
+ * as it has them ("host:", "get "); "" where it has none. */
+const char *loop_known_name(int i);
+int loop_known_names(void);
 
 /* Watches fd, which loop_unwatch or loop_free will close.  readable is called
  * whenever there is something to read, the end included; writable (may be NULL)
