@@ -87,7 +87,7 @@ endpoint_clients(struct context *ctx, struct call *call)
 	if (rc == EVH_OK && ids.failed)
 		rc = EVH_NOMEM;
 	if (rc == EVH_OK)
-		s = choose(ctx, user_id, &ids, away.len == 0);
+		s = choose(ctx, user_id, &ids, depths.asked.count > 0 && away.len == 0);
 	while (rc == EVH_OK && (rc = context_step(ctx, s, &row)) == EVH_OK && row) {
 		buf_puts(out, separator);
 		add_client(out, s, &depths);

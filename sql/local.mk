@@ -1,6 +1,7 @@
 # In the order in which they run.
 MIGRATIONS = %D%/migrations/0001-initial.sql %D%/migrations/0002-tickets.sql \
-	%D%/migrations/0003-permissions.sql %D%/migrations/0004-indexes.sql
+	%D%/migrations/0003-permissions.sql %D%/migrations/0004-indexes.sql \
+	%D%/migrations/0005-replaced-rows.sql
 
 EXTRA_DIST += $(MIGRATIONS) %D%/embed.awk
 

@@ -60,7 +60,7 @@ EXTRA_DIST += \
 	%D%/integration/test_unsubscribe.py \
 	%D%/integration/test_upgrades.py \
 	%D%/integration/upgrade_sample.py \
-	%D%/upgrade/v1.sql %D%/upgrade/v2.sql %D%/upgrade/v3.sql \
+	%D%/upgrade/v1.sql %D%/upgrade/v2.sql %D%/upgrade/v3.sql %D%/upgrade/v4.sql \
 	%D%/integration/test_web_client.py \
 	%D%/integration/test_web_console.py
 

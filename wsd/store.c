@@ -411,7 +411,7 @@ store_start(struct store **out, const struct conf *conf, char *why)
 	rc = s->fd < 0 ? EVH_IO : db_open(&options, &s->db, why);
 	if (rc == EVH_OK) {
 		(void)sqlite3_busy_handler(s->db, on_busy, NULL);
-		rc = store_sql_new(&s->sql, s->db, conf->name);
+		rc = store_sql_new(&s->sql, s->db, conf);
 	}
 	if (rc == EVH_OK)
 		rc = checkpoint_start(&s->checkpoint, conf, s->db, why);

@@ -1,10 +1,12 @@
 #include "wsd/store_sql.h"
 
+#include "common/clock.h"
 #include "common/db.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How many rows one purge removes, so that it never holds others up for long. */
 #define PURGE_ROWS 1000
@@ -59,7 +61,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_CREDENTIAL_USED] =
 		"UPDATE credential SET last_used_at = ?2 WHERE id = ?1 AND"
 		" (last_used_at IS NULL OR substr(last_used_at, 1, 16) < substr(?2, 1, 16))",
-	[SQL_PURGED] = "SELECT purged_seq FROM event_type WHERE name = ?1",
+	[SQL_PURGED] = "SELECT seq FROM purged WHERE event_type = ?1",
 	[SQL_CLIENT_DELETE] = "DELETE FROM client WHERE id = ?1",
 	[SQL_UNSUBSCRIBE] = "DELETE FROM subscription WHERE client_id = ?1 AND event_type = ?2",
 	[SQL_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE client_id = ?1",
@@ -72,8 +74,12 @@ static const char *const texts[SQL_COUNT] = {
 		" last_ping_at = coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', ?3, 'unixepoch'), last_ping_at),"
 		" last_pong_at = coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', ?4, 'unixepoch'), last_pong_at)"
 		" WHERE id = ?1",
-	[SQL_STATUS] = "UPDATE daemon SET messages_sent = ?2,"
-		       " seen_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE name = ?1",
+	/* if the row was deleted, it is written anew */
+	[SQL_STATUS] =
+		"INSERT INTO daemon(name, pid, control_socket, started_at, seen_at, messages_sent)"
+		" VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?5)"
+		" ON CONFLICT (name) DO UPDATE SET messages_sent = excluded.messages_sent,"
+		" seen_at = excluded.seen_at",
 	[SQL_PURGE_TYPES] = "SELECT name, retain_seconds, retain_count FROM event_type"
 			    " WHERE retain_seconds > 0 OR retain_count > 0",
 	/* the newest event to go: too old, with none before it that is not, looking at the
@@ -88,9 +94,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_PURGE_COUNT] =
 		"SELECT seq FROM event WHERE event_type = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2",
 	[SQL_PURGE_MARK] =
-		"UPDATE event_type SET purged_seq = max(purged_seq,"
-		" (SELECT max(seq) FROM (SELECT seq FROM event WHERE event_type = ?1 AND seq <= ?2"
-		" ORDER BY seq LIMIT ?3))) WHERE name = ?1",
+		"INSERT INTO purged(event_type, seq) SELECT ?1, upto FROM (SELECT max(seq) AS upto"
+		" FROM (SELECT seq FROM event WHERE event_type = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3))"
+		" WHERE upto IS NOT NULL"
+		" ON CONFLICT (event_type) DO UPDATE SET seq = max(seq, excluded.seq)",
 	[SQL_PURGE_DELETE] =
 		"DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE event_type = ?1"
 		" AND seq <= ?2 ORDER BY seq LIMIT ?3)",
@@ -109,7 +116,8 @@ struct use {
 
 struct store_sql {
 	sqlite3 *db;
-	char *daemon;
+	char *daemon, *control_socket;
+	char started_at[CLOCK_TEXT_BYTES];
 	bool head_known; /* in this transaction */
 	int64_t head;	 /* the newest event */
 	struct use uses[USES];
@@ -124,12 +132,13 @@ store_sql_free(struct store_sql **sql)
 	for (int i = 0; i < SQL_COUNT; i++)
 		(void)sqlite3_finalize((*sql)->statements[i]);
 	free((*sql)->daemon);
+	free((*sql)->control_socket);
 	free(*sql);
 	*sql = NULL;
 }
 
 enum evh_rc
-store_sql_new(struct store_sql **out, sqlite3 *db, const char *daemon)
+store_sql_new(struct store_sql **out, sqlite3 *db, const struct conf *conf)
 {
 	struct store_sql *s = calloc(1, sizeof(*s));
 	enum evh_rc rc = EVH_OK;
@@ -138,8 +147,10 @@ store_sql_new(struct store_sql **out, sqlite3 *db, const char *daemon)
 	if (s == NULL)
 		return EVH_NOMEM;
 	s->db = db;
-	s->daemon = strdup(daemon);
-	if (s->daemon == NULL)
+	clock_format(clock_now_us(), s->started_at);
+	s->daemon = strdup(conf->name);
+	s->control_socket = strdup(conf->control_socket);
+	if (s->daemon == NULL || s->control_socket == NULL)
 		rc = EVH_NOMEM;
 	for (int i = 0; rc == EVH_OK && i < SQL_COUNT; i++)
 		rc = db_prepare(db, texts[i], &s->statements[i]);
@@ -416,10 +427,14 @@ touch(struct store_sql *s, struct store_op *op)
 static enum evh_rc
 status(struct store_sql *s, struct store_op *op)
 {
-	db_bind_text(s->statements[SQL_STATUS], 1, s->daemon);
-	(void)sqlite3_bind_int64(
-		s->statements[SQL_STATUS], 2, (sqlite3_int64)op->u.status.messages_sent);
-	return finish(s->statements[SQL_STATUS]);
+	sqlite3_stmt *st = s->statements[SQL_STATUS];
+
+	db_bind_text(st, 1, s->daemon);
+	(void)sqlite3_bind_int64(st, 2, getpid());
+	db_bind_text(st, 3, s->control_socket);
+	db_bind_text(st, 4, s->started_at);
+	(void)sqlite3_bind_int64(st, 5, (sqlite3_int64)op->u.status.messages_sent);
+	return finish(st);
 }
 
 /* Removes events of one type up to seq, oldest first, a bounded number. */

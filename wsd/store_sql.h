@@ -10,7 +10,8 @@
 
 struct store_sql;
 
-enum evh_rc store_sql_new(struct store_sql **out, sqlite3 *db, const char *daemon);
+/* Of conf, the name and the control socket tell the daemon's row. */
+enum evh_rc store_sql_new(struct store_sql **out, sqlite3 *db, const struct conf *conf);
 void store_sql_free(struct store_sql **sql);
 
 enum evh_rc store_sql_begin(struct store_sql *sql);

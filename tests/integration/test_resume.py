@@ -9,6 +9,7 @@ import pytest
 
 import procs
 from clients import Control, Raw, Refused, subscribe
+from hub import SqlError
 
 
 def resume(hub, who, last, event_types="pdfm", address=None):
@@ -192,6 +193,42 @@ def test_deleted_by_an_operator(make_hub):
     hub.start_wsd()
     ws = resume(hub, who, ws.welcome["id"])
     assert (ws.welcome["body"]["resumed"], ws.welcome["body"]["reason"]) == (False, "expired")
+    ws.close()
+
+
+@pytest.mark.parametrize("statement", [
+    "DELETE FROM event_type WHERE name = 'extra'; INSERT INTO event_type(name) VALUES('extra')",
+    "INSERT OR REPLACE INTO event_type(name) VALUES('extra')",
+])
+def test_what_is_gone_is_remembered_without_its_type(make_hub, statement):
+    hub = make_hub()
+    who = hub.credential()
+    hub.sql("INSERT INTO event_type(name) VALUES('extra'), ('other')")
+    ws = subscribe(hub.wsd.listen, who, "extra,other")
+    ws.close()
+    hub.wait_sql("SELECT count(*) FROM client", 0)
+    publish(hub, 1, 3, "extra")
+    hub.sql("DELETE FROM event; " + statement + "; INSERT INTO event_type(name) VALUES('new')")
+    publish(hub, 4, 4, "extra")
+    ws2 = resume(hub, who, ws.welcome["id"], "extra")
+    assert (ws2.welcome["body"]["resumed"], ws2.welcome["body"]["reason"]) == (False, "expired")
+    ws3 = resume(hub, who, ws.welcome["id"], "other,new")
+    assert ws3.welcome["body"]["resumed"] is True
+    ws2.close()
+    ws3.close()
+
+
+def test_a_published_event_is_not_replaced(make_hub):
+    hub = make_hub()
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who, "pdfm")
+    ws.cut()
+    hub.sql("INSERT INTO event(event_type, body, dedup_id) VALUES('pdfm', 1, 'one')")
+    with pytest.raises(SqlError, match="event.dedup_id: an event has it"):
+        hub.sql("INSERT OR REPLACE INTO event(event_type, body, dedup_id) VALUES('pdfm', 2, 'one')")
+    hub.sql("INSERT OR IGNORE INTO event(event_type, body, dedup_id) VALUES('pdfm', 3, 'one'), ('pdfm', 4, 'two')")
+    ws = resume(hub, who, ws.welcome["id"])
+    assert ws.welcome["body"]["resumed"] is True and bodies(ws, 2) == [1, 4]
     ws.close()
 
 

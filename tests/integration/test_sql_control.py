@@ -14,7 +14,7 @@ import pytest
 import clients
 import procs
 import rawws
-from clients import subscribe
+from clients import API, subscribe
 from hub import Credential, SqlError
 
 LIVE = 1.0  # the contract says 50 ms; what is measured is printed
@@ -166,6 +166,39 @@ def test_delete_credential(ws, direct):
     ws.hub.sql(f"DELETE FROM credential WHERE user_id = '{ws.who.user}'")
     assert ws.closed()[0] == 1008
     clients.check_error(direct.refusal(ws.who), 401)
+
+
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_replaced_credential(ws, direct, kind):
+    """As if it had been deleted and inserted: nobody stays by the row that is gone."""
+    hub, who = ws.hub, ws.who
+    hub.sql(f"""INSERT OR REPLACE INTO credential(user_id, kind, hash)
+        VALUES('{who.user}', '{kind}', lower(hex(sha3('{who.secret}', 256))))""")
+    assert ws.closed()[0] == 1008
+    again = direct.subscribe(Credential(who.user, kind, who.secret))
+    hub.sql(f"UPDATE credential SET revoked_at = datetime('now') WHERE user_id = '{who.user}'")
+    assert again.closed()[0] == 1008
+
+
+def test_credential_that_is_there_already(ws):
+    """A script that may run twice changes nothing the second time."""
+    hub, who = ws.hub, ws.who
+    hub.sql(f"""INSERT INTO credential(user_id, kind, hash)
+        VALUES('{who.user}', 'key', lower(hex(sha3('{who.secret}', 256)))) ON CONFLICT DO NOTHING""")
+    ws.nothing()
+    hub.sql(f"INSERT INTO subscription(client_id, event_type) VALUES('{ws.client_id}', 'stats')")
+    ws.expect("system", "subscribed")
+
+
+@pytest.mark.parametrize("column", ["id", "rowid", "hash"])
+def test_what_a_connection_is_known_by_stays(ws, column):
+    other = ws.hub.credential()
+    with pytest.raises(SqlError, match="credential.(id: cannot be changed|hash: another credential has it)"):
+        ws.hub.sql(f"""UPDATE OR REPLACE credential
+            SET {column} = (SELECT {column} FROM credential WHERE user_id = '{other.user}') WHERE user_id = '{ws.who.user}'""")
+    ws.nothing()
+    ws.hub.sql(f"UPDATE credential SET revoked_at = datetime('now') WHERE user_id = '{ws.who.user}'")
+    assert ws.closed()[0] == 1008
 
 
 def test_revoke_one_of_two_credentials(direct):
@@ -336,6 +369,29 @@ def test_changes_while_the_daemon_is_away(make_hub):
     hub.start_wsd()
     clients.check_error(clients.refusal(hub.wsd.listen, who), 401)
     subscribe(hub.wsd.listen, other, "later").close()
+
+
+def test_row_of_the_daemon(make_hub):
+    """It stays while its clients are there, and comes again if it was deleted."""
+    hub = make_hub(fcgi=True)
+    who = hub.credential()
+    ws = subscribe(hub.wsd.listen, who)
+    with pytest.raises(SqlError, match="daemon.name: its clients are there; delete them first"):
+        hub.sql("DELETE FROM daemon")
+    with pytest.raises(SqlError, match="daemon: rows are written by evhub-wsd alone"):
+        hub.sql("UPDATE daemon SET control_socket = '/nowhere'")
+    before = hub.sql("SELECT name, pid, control_socket FROM daemon")
+    hub.sql("DELETE FROM client; DELETE FROM daemon")
+    assert ws.closed()[0] == 1008
+    ws = subscribe(hub.wsd.listen, who, "pdfm")
+    response = clients.fcgi_request(hub.fcgi_socket, "GET", API + "/clients", who.headers)
+    assert [c["id"] for c in response.json()] == [ws.client_id]
+    hub.wait_sql("SELECT count(*) FROM daemon", 1)
+    assert hub.sql("SELECT name, pid, control_socket FROM daemon") == before
+    response = clients.fcgi_request(hub.fcgi_socket, "POST", API + "/unsubscribe",
+                                    dict(who.headers, **{"Content-Type": "application/json"}),
+                                    json.dumps({"client_id": ws.client_id, "event_types": ["pdfm"]}).encode())
+    assert response.status == 200, response
 
 
 def test_the_table_of_changes_does_not_grow(make_hub):

@@ -25,7 +25,7 @@ SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIK
 KEPT = {
     "event": "seq, event_type, message, body, client_id, user_id, dedup_id, created_at",
     "credential": "id, user_id, username, kind, hash, scopes, event_types, created_at, expires_at, revoked_at, label",
-    "event_type": "name, description, mandatory, persistent, retain_seconds, retain_count, purged_seq",
+    "event_type": "name, description, mandatory, persistent, retain_seconds, retain_count",
     "change": "seq, kind, client_id, event_type, credential_id, after_event, created_at",
 }
 

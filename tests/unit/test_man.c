@@ -238,7 +238,7 @@ every_table_and_column_is_told_of(void **state)
 	static const char sql[] =
 		"SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
 		"WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' "
-		"AND m.name NOT IN ('change', 'meta') AND c.name NOT IN ('id', 'purged_seq', "
+		"AND m.name NOT IN ('change', 'meta') AND c.name NOT IN ('id', "
 		"'last_used_at', 'is_alive') AND (m.name, c.name) NOT IN "
 		"(VALUES ('credential', 'created_at'), ('subscription', 'created_at'))";
 	struct buf page = BUF_INIT;

@@ -287,6 +287,8 @@ write_all(const char *dir)
 	static const enum store_kind kinds[] = { STORE_JOIN, STORE_PUBLISH, STORE_TOUCH, STORE_STATUS,
 		STORE_PURGE, STORE_LEAVE };
 	int64_t head = number(dir, "SELECT seq FROM v_event_head");
+	char name[] = "wsd", control_socket[] = "/s";
+	const struct conf conf = { .name = name, .control_socket = control_socket };
 	struct store_sql *sql = NULL;
 	sqlite3 *db = NULL;
 	uint8_t id[EVH_UUID_BYTES] = { 1 };
@@ -294,7 +296,7 @@ write_all(const char *dir)
 
 	if (open_database(dir, &db, false) != EVH_OK)
 		return false;
-	if (store_sql_new(&sql, db, "wsd") != EVH_OK) {
+	if (store_sql_new(&sql, db, &conf) != EVH_OK) {
 		db_close(&db);
 		return false;
 	}

@@ -103,6 +103,8 @@ event_type_rules(void **state)
 		{ "UPDATE event_type SET retain_count = -1", "event_type.retain_count: 0" },
 		{ "UPDATE event_type SET name = 'b' WHERE name = 'stats'",
 			"event_type.name: cannot be changed" },
+		{ "UPDATE OR REPLACE event_type SET rowid = 1 WHERE name = 'stats'",
+			"event_type.name: cannot be changed" },
 		{ "DELETE FROM event_type WHERE name = 'global'",
 			"event_type.mandatory: a mandatory type" },
 		{ "DELETE FROM event_type WHERE name = 'pdfm'",
@@ -187,6 +189,74 @@ credential_rules(void **state)
 		"0\ncredential|1|1\ncredential|1|1\ncredential|1|1\n");
 }
 
+/* Who came in by a credential must be found again by its id. */
+static void
+credentials_that_are_replaced(void **state)
+{
+	static const struct rule rules[] = {
+		{ "UPDATE credential SET id = 9 WHERE id = 1", "credential.id: cannot be changed" },
+		{ "UPDATE credential SET rowid = 9 WHERE id = 1", "credential.id: cannot be changed" },
+		{ "UPDATE OR REPLACE credential SET id = 2 WHERE id = 1",
+			"credential.id: cannot be changed" },
+		{ "UPDATE OR REPLACE credential SET hash = '" HASH "' WHERE id = 2",
+			"credential.hash: another credential has it" },
+		{ "INSERT OR REPLACE INTO credential(id, user_id, kind, hash) VALUES(1, 'u', 'key', '" HASH
+		  "')",
+			"credential.hash: a credential of another user with this hash, or one with this id" },
+	};
+	const char *db = new_database(*state);
+
+	prints(db,
+		CREDENTIAL("", "") "; INSERT INTO credential(user_id, kind, hash) VALUES('v', 'key', "
+				   "printf('%064d', 7)); SELECT id, user_id FROM credential",
+		"1|u\n2|v\n");
+	ALL_REFUSED(db, rules);
+	prints(db, "SELECT id, user_id FROM credential; SELECT count(*) FROM change", "1|u\n2|v\n0\n");
+	prints(db,
+		"INSERT OR REPLACE INTO credential(user_id, kind, hash) VALUES('u', 'token', '" HASH
+		"');"
+		"SELECT id, kind FROM credential WHERE user_id = 'u';"
+		"SELECT kind, credential_id FROM change",
+		"3|token\ncredential|1\n");
+	prints(db,
+		CREDENTIAL("", "") " ON CONFLICT DO NOTHING; UPDATE credential SET hash = '" HASH
+				   "' WHERE id = 3;"
+				   "SELECT id, kind FROM credential WHERE user_id = 'u'",
+		"3|token\n");
+}
+
+/* A client whose credential has gone is not one without patterns. */
+static void
+without_its_credential(void **state)
+{
+	const char *db = new_database(*state);
+
+	prints(db, "SELECT event_types IS NULL FROM v_client_allowed", "1\n");
+	refused(db,
+		".dbconfig enable_trigger off\nUPDATE client SET credential_id = 9;\n"
+		".dbconfig enable_trigger on\n"
+		"INSERT INTO subscription(client_id, event_type) VALUES('" CLIENT "', 'stats')",
+		"subscription.event_type: the credential of this client does not allow it");
+	prints(db, "SELECT event_types = '' FROM v_client_allowed", "1\n");
+}
+
+static void
+daemon_rules(void **state)
+{
+	static const struct rule rules[] = {
+		{ "INSERT INTO daemon VALUES('x', 1, '/s', '', '', 0)",
+			"daemon: rows are written by evhub-wsd alone" },
+		{ "INSERT OR REPLACE INTO daemon VALUES('wsd', 1, '/s', '', '', 0)",
+			"daemon: rows are written by evhub-wsd alone" },
+		{ "UPDATE daemon SET name = 'x'", "daemon: rows are written by evhub-wsd alone" },
+		{ "DELETE FROM daemon", "daemon.name: its clients are there; delete them first" },
+	};
+	const char *db = new_database(*state);
+
+	ALL_REFUSED(db, rules);
+	prints(db, "DELETE FROM client; DELETE FROM daemon; SELECT count(*) FROM daemon", "0\n");
+}
+
 static void
 client_rules(void **state)
 {
@@ -264,6 +334,8 @@ event_rules(void **state)
 			"event_type.mandatory: global" },
 		{ "INSERT OR REPLACE INTO event_type(name) VALUES('global')",
 			"event_type.mandatory: global" },
+		{ "INSERT OR REPLACE INTO event_type(name, mandatory, persistent) VALUES('global', 1, 0)",
+			"event_type.mandatory: global" },
 		{ "DELETE FROM meta", "meta: rows cannot be deleted" },
 		{ "INSERT INTO event(event_type) VALUES('none')",
 			"event.event_type: no such event type" },
@@ -296,6 +368,12 @@ event_rules(void **state)
 			"event.dedup_id: 1 to 255" },
 		{ "INSERT INTO event(event_type, dedup_id) VALUES('pdfm', 'd'), ('pdfm', 'd')",
 			"event.dedup_id" },
+		{ "INSERT INTO event(event_type, client_id) VALUES('pdfm', replace('" CLIENT
+		  "', '-', '0'))",
+			"event.client_id: a lower-case UUID" },
+		{ "INSERT INTO event(event_type, client_id) VALUES('pdfm', '-' || substr('" CLIENT
+		  "', 2))",
+			"event.client_id: a lower-case UUID" },
 		{ "INSERT INTO event(event_type, client_id, user_id) VALUES('pdfm', '" CLIENT
 		  "', 'alice')",
 			"event: client_id or user_id, not both" },
@@ -360,11 +438,46 @@ purging_is_remembered(void **state)
 	prints(db,
 		"INSERT INTO event(event_type) VALUES('pdfm'), ('stats'), ('pdfm'), ('stats');"
 		"DELETE FROM event WHERE event_type = 'pdfm';"
-		"SELECT name, purged_seq FROM event_type WHERE purged_seq > 0;"
+		"SELECT * FROM purged;"
 		"DELETE FROM event;"
-		"SELECT name, purged_seq FROM event_type WHERE purged_seq > 0 ORDER BY name;"
+		"SELECT * FROM purged;"
 		"INSERT INTO event(event_type) VALUES('pdfm'); SELECT seq FROM event; SELECT seq FROM v_event_head",
 		"pdfm|4\npdfm|4\nstats|5\n6\n6\n");
+	/* though the type is deleted, or replaced */
+	prints(db,
+		"DELETE FROM event_type WHERE name = 'stats'; INSERT INTO event_type(name) VALUES('stats');"
+		"DELETE FROM event; INSERT OR REPLACE INTO event_type(name) VALUES('pdfm'), ('auth');"
+		"INSERT INTO event(event_type) VALUES('auth'); INSERT OR REPLACE INTO event_type(name) VALUES('auth');"
+		"SELECT * FROM purged;",
+		"pdfm|6\nstats|5\n");
+}
+
+/* What was published stays, whoever else comes with its dedup_id. */
+static void
+events_are_not_replaced(void **state)
+{
+#define ONCE "INTO event(event_type, message, dedup_id) VALUES('pdfm', "
+	static const struct rule rules[] = {
+		{ "INSERT OR REPLACE " ONCE "'b', 'd')", "event.dedup_id: an event has it" },
+		{ "REPLACE " ONCE "'b', 'e'), ('pdfm', 'b', 'd')", "event.dedup_id: an event has it" },
+		{ "REPLACE " ONCE "'b', 'e'), ('pdfm', 'c', 'e')", "event.dedup_id: an event has it" },
+		{ "INSERT " ONCE "'b', 'd')", "UNIQUE constraint failed: event.dedup_id" },
+	};
+	const char *db = new_database(*state);
+
+	prints(db, "INSERT " ONCE "'a', 'd')", "");
+	ALL_REFUSED(db, rules);
+	prints(db,
+		"INSERT OR IGNORE " ONCE "'b', 'd'); INSERT " ONCE "'b', 'd') ON CONFLICT DO NOTHING;",
+		"");
+	/* the id may be used again when the event is gone, and nothing else is in the way */
+	prints(db,
+		"SELECT message, dedup_id FROM event WHERE event_type = 'pdfm';"
+		"DELETE FROM event WHERE dedup_id = 'd'; INSERT " ONCE "'c', 'd'), ('pdfm', 'c', 'f');"
+		"REPLACE " ONCE
+		"'c', 'g'); SELECT message, dedup_id FROM event WHERE event_type = 'pdfm'",
+		"a|d\nc|d\nc|f\nc|g\n");
+#undef ONCE
 }
 
 static void
@@ -391,7 +504,7 @@ views(void **state)
 	prints(db,
 		"SELECT id, user_id, event_subscriptions, is_alive, queue_depth FROM v_clients;"
 		"SELECT total_clients, total_subscriptions, type_stats, messages_sent, start_time, uptime > 0 FROM v_stats;"
-		"DELETE FROM daemon; DELETE FROM client; SELECT * FROM v_stats;",
+		"DELETE FROM client; DELETE FROM daemon; SELECT * FROM v_stats;",
 		CLIENT
 		"|alice|global,pdfm|1|0\n1|2|{\"global\":1,\"pdfm\":1}|7|2026-01-01T00:00:00.000Z|1\n"
 		"0|0|{}|0||\n");
@@ -405,11 +518,15 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		IN_DIR(event_type_rules),
 		IN_DIR(credential_rules),
+		IN_DIR(credentials_that_are_replaced),
+		IN_DIR(without_its_credential),
+		IN_DIR(daemon_rules),
 		IN_DIR(client_rules),
 		IN_DIR(subscription_rules),
 		IN_DIR(event_rules),
 		IN_DIR(events_that_are_taken),
 		IN_DIR(purging_is_remembered),
+		IN_DIR(events_are_not_replaced),
 		IN_DIR(max_event_bytes_is_read_from_meta),
 		IN_DIR(views),
 	};
