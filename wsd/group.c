@@ -204,7 +204,8 @@ grouping_enter(struct grouping *g, const uint32_t *numbers, uint32_t count)
 }
 
 struct group *
-grouping_with(struct grouping *g, const struct group *from, uint32_t number, bool present)
+grouping_with(struct grouping *g, const struct group *from, const uint32_t *numbers, uint32_t count,
+	bool present, uint32_t *changed, uint32_t *changed_count)
 {
 	uint32_t words;
 	uint64_t *bits = new_set(g, &words);
@@ -213,10 +214,17 @@ grouping_with(struct grouping *g, const struct group *from, uint32_t number, boo
 	if (bits == NULL)
 		return NULL;
 	memcpy(bits, from->bits, from->words * sizeof(*bits));
-	if (present)
-		bits[number / GROUP_WORD_BITS] |= UINT64_C(1) << number % GROUP_WORD_BITS;
-	else
-		bits[number / GROUP_WORD_BITS] &= ~(UINT64_C(1) << number % GROUP_WORD_BITS);
+	*changed_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t *word = &bits[numbers[i] / GROUP_WORD_BITS];
+		uint64_t bit = UINT64_C(1) << numbers[i] % GROUP_WORD_BITS;
+
+		assert(numbers[i] < g->type_count);
+		if (((*word & bit) != 0) == present)
+			continue;
+		*word ^= bit;
+		changed[(*changed_count)++] = numbers[i];
+	}
 	group = enter(g, bits, words);
 	free(bits);
 	return group;

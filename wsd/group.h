@@ -70,9 +70,11 @@ struct evtype *grouping_any_type(const struct grouping *g, const char *name);
 struct group *grouping_enter(struct grouping *g, const uint32_t *numbers, uint32_t count);
 void grouping_leave(struct grouping *g, struct group *group);
 
-/* The group of the same types as from with one more or one less; like
- * grouping_enter.  from keeps its member. */
-struct group *grouping_with(struct grouping *g, const struct group *from, uint32_t number, bool present);
+/* The group of the types of from with some more (present) or without them; like
+ * grouping_enter.  from keeps its member.  changed (room for count) are those of
+ * the numbers that made a difference, each once, in their order. */
+struct group *grouping_with(struct grouping *g, const struct group *from, const uint32_t *numbers,
+	uint32_t count, bool present, uint32_t *changed, uint32_t *changed_count);
 
 static inline bool
 group_has(const struct group *group, uint32_t number)

@@ -383,7 +383,8 @@ move(struct hub *hub, struct client *c, struct group *to)
 }
 
 static void
-tell_subscriptions(struct hub *hub, struct client *c, const char *text, const struct buf *changed)
+tell_subscriptions(
+	struct hub *hub, struct client *c, const char *text, const uint32_t *changed, uint32_t count)
 {
 	struct buf body = BUF_INIT;
 	struct message m = {
@@ -391,7 +392,12 @@ tell_subscriptions(struct hub *hub, struct client *c, const char *text, const st
 	};
 
 	buf_puts(&body, "{\"event_types\":[");
-	buf_add(&body, changed->data, changed->len);
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = hub->grouping.types[changed[i]]->name;
+
+		buf_puts(&body, i > 0 ? "," : "");
+		buf_json_string(&body, name, strlen(name));
+	}
 	buf_puts(&body, "],\"subscriptions\":");
 	hub_types_json(hub, c, &body);
 	buf_puts(&body, "}");
@@ -408,34 +414,29 @@ static enum evh_rc
 change_subscriptions(
 	struct hub *hub, struct client *c, const uint32_t *types, uint32_t count, bool present)
 {
-	struct buf changed = BUF_INIT;
-	enum evh_rc rc = EVH_OK;
+	uint32_t changed[EVENT_TYPES_MAX], changed_count;
+	struct group *to;
 
+	assert(count <= EVENT_TYPES_MAX);
 	if (!is_open(c))
 		return EVH_NOT_FOUND;
 	hub_flush(hub); /* what came before the change is sent by the old rules */
-	for (uint32_t i = 0; i < count && is_open(c); i++) {
-		struct group *to;
-		const char *name;
-
-		if (group_has(c->group, types[i]) == present)
-			continue;
-		to = grouping_with(&hub->grouping, c->group, types[i], present);
-		if (to == NULL) {
-			hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
-			rc = EVH_NOMEM;
-			break;
-		}
-		move(hub, c, to);
-		name = hub->grouping.types[types[i]]->name;
-		if (changed.len > 0)
-			buf_add(&changed, ",", 1);
-		buf_json_string(&changed, name, strlen(name));
+	if (!is_open(c))
+		return EVH_OK;
+	to = grouping_with(&hub->grouping, c->group, types, count, present, changed, &changed_count);
+	if (to == NULL) {
+		hub_close(hub, c, CLOSE_TRY_LATER, "out of memory");
+		return EVH_NOMEM;
 	}
-	if (changed.len > 0 && is_open(c))
-		tell_subscriptions(hub, c, present ? "subscribed" : "unsubscribed", &changed);
-	buf_free(&changed);
-	return rc;
+	if (changed_count == 0) {
+		grouping_leave(&hub->grouping, to);
+		return EVH_OK;
+	}
+	move(hub, c, to);
+	if (is_open(c))
+		tell_subscriptions(
+			hub, c, present ? "subscribed" : "unsubscribed", changed, changed_count);
+	return EVH_OK;
 }
 
 enum evh_rc

@@ -132,8 +132,9 @@ void hub_welcome(struct hub *hub, struct client *client, const struct event_type
 /* The socket takes more. */
 void hub_writable(struct hub *hub, struct client *client);
 
-/* Subscribes or unsubscribes a live client and tells it in-band.  Types that
- * make no difference are left out; nothing is sent if none does. */
+/* Subscribes or unsubscribes a live client, at most EVENT_TYPES_MAX types at once,
+ * and tells it in-band, in one frame.  Types that make no difference are left out;
+ * nothing is sent if none does. */
 enum evh_rc hub_subscribe(struct hub *hub, struct client *client, const uint32_t *types, uint32_t count);
 enum evh_rc
 hub_unsubscribe(struct hub *hub, struct client *client, const uint32_t *types, uint32_t count);

@@ -115,6 +115,30 @@ def test_unsubscribe_everybody_from_a_type(make_hub):
     assert "old" in body["stack"][0]["description"]
 
 
+def test_hundreds_of_types_by_one_statement(make_hub):
+    """Each is told of once, in few frames, and what is published meets what was told."""
+    hub = make_hub()
+    hub.sql("""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+        INSERT INTO event_type(name) SELECT 'many.' || i FROM n""")
+    names = {f"many.{i}" for i in range(1, 601)}
+    ws = subscribe(hub.wsd.listen, hub.credential(), "pdfm")
+    for verb, statement, have in (
+            ("subscribed", f"""INSERT INTO subscription(client_id, event_type)
+                SELECT '{ws.client_id}', name FROM event_type WHERE name GLOB 'many.*'""", names | {"global", "pdfm"}),
+            ("unsubscribed", f"DELETE FROM subscription WHERE client_id = '{ws.client_id}' AND event_type GLOB 'many.*'",
+             {"global", "pdfm"})):
+        hub.sql(statement + "; INSERT INTO event(event_type, message) VALUES('many.300', 'x'), ('pdfm', 'after')")
+        told = []
+        for _ in range(3):
+            frame = ws.expect("system", verb)
+            told += frame["body"]["event_types"]
+        assert sorted(told) == sorted(names) and set(frame["body"]["subscriptions"]) == have
+        if verb == "subscribed":
+            ws.expect("many.300", "x")
+        ws.expect("pdfm", "after")
+    ws.close()
+
+
 def test_global_cannot_be_deleted(ws):
     with pytest.raises(SqlError, match="subscription.event_type"):
         ws.hub.sql(f"DELETE FROM subscription WHERE client_id = '{ws.client_id}' AND event_type = 'global'")

@@ -131,7 +131,8 @@ static void
 test_groups_are_shared_and_freed(void **state)
 {
 	struct grouping g = { 0 };
-	uint32_t ab[] = { 0, 1 }, ba[] = { 1, 0, 1 }, far[] = { 70 };
+	uint32_t ab[] = { 0, 1 }, ba[] = { 1, 0, 1 }, far[] = { 70 }, some[] = { 70, 1, 70, 3 };
+	uint32_t changed[4], count;
 	struct group *one, *same, *more, *less, *alone;
 	char name[16];
 
@@ -145,11 +146,19 @@ test_groups_are_shared_and_freed(void **state)
 	assert_ptr_equal(one, same);
 	assert_int_equal(one->members, 2);
 	assert_int_equal(g.types[0]->group_count, 1);
-	more = grouping_with(&g, one, 70, true);
-	assert_true(group_has(more, 70) && group_has(more, 0) && !group_has(one, 70));
-	less = grouping_with(&g, more, 70, false);
+	more = grouping_with(&g, one, some, 4, true, changed, &count);
+	assert_true(
+		group_has(more, 70) && group_has(more, 3) && group_has(more, 0) && !group_has(one, 70));
+	assert_int_equal(count, 2);
+	assert_true(changed[0] == 70 && changed[1] == 3);
+	less = grouping_with(&g, more, changed, 2, false, changed, &count);
 	assert_ptr_equal(less, one);
+	assert_int_equal(count, 2);
+	/* one group for all of them, none for what is between */
 	assert_int_equal(g.types[0]->group_count, 2);
+	assert_ptr_equal(grouping_with(&g, one, ab, 2, true, changed, &count), one);
+	assert_int_equal(count, 0);
+	grouping_leave(&g, one);
 	alone = grouping_enter(&g, far, 1);
 	assert_ptr_equal(alone, g.types[70]->groups[1]);
 	grouping_leave(&g, more);
