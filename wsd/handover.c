@@ -25,20 +25,21 @@ handover_write(struct buf *out, const struct http_request *r)
 }
 
 /* Whether the library takes these bytes for a name: of the characters that RFC 9110
- * section 5.6.2 has for it, and not for a number. */
+ * section 5.6.2 has for it, and not for a number, nor for the beginning of one that
+ * has two dots. */
 static bool
 is_name(const char *p, size_t len)
 {
-	bool number = true;
+	size_t number = 0, dots = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		bool digit = (p[i] >= '0' && p[i] <= '9') || p[i] == '.';
-
-		if (!digit && !isalpha((unsigned char)p[i]) && strchr("!#$%&'*+-^_`|~", p[i]) == NULL)
+	while (number < len && ((p[number] >= '0' && p[number] <= '9') || p[number] == '.'))
+		dots += p[number++] == '.';
+	if (number == len || dots > 1)
+		return false;
+	for (size_t i = number; i < len; i++)
+		if (!isalnum((unsigned char)p[i]) && strchr(".!#$%&'*+-^_`|~", p[i]) == NULL)
 			return false;
-		number = number && digit;
-	}
-	return !number;
+	return true;
 }
 
 /* The lines of a header that is a list. */

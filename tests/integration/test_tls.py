@@ -173,7 +173,7 @@ def test_subprotocols_before_ours(tls, offered, granted):
     (400, "Sec-WebSocket-Version: 13 "), (400, "Host:"), (400, "Host: x "),
     (101, "Connection: keep-alive, upgrade"), (101, "Connection: Upgrade, a=b"), (101, "Connection: " + "x" * 118 + ",Upgrade"),
     (400, "Connection: " + "x" * 119 + ",Upgrade"), (400, "Connection: keep-alive Upgrade"), (400, "Connection: ,Upgrade"),
-    (400, "Connection: a=b, Upgrade"), (400, 'Connection: "a", Upgrade'), (400, "Connection: 17, Upgrade"),
+    (400, "Connection: a=b, Upgrade"), (400, 'Connection: "a", Upgrade'), (400, "Connection: 17, Upgrade"), (400, "Connection: 1.0.0a, Upgrade"), (101, "Connection: 1.0a, Upgrade"),
     (400, "Connection: Upgrade "), (101, "Connection: keep-alive\r\nConnection: Upgrade"),
     (400, "Connection:\r\nConnection: Upgrade"), (101, "Sec-WebSocket-Protocol:"),
     (400, "Sec-WebSocket-Protocol: evhub.v1\t"), (101, "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: evhub.v1"),
