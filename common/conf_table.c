@@ -60,7 +60,7 @@ const struct conf_option conf_table[] = {
 	TIME(handshake_timeout, "10", 1000, 300000),
 	SIZE(max_header_bytes, "16K", 1 << 10, 48 << 10),
 	SIZE(max_message_bytes, "4K", 125, 16 << 20),
-	NUMBER(max_messages_per_second, "50", 1, 1000000),
+	NUMBER(max_messages_per_second, "50", 1, 50000),
 	SIZE(max_body_bytes, "64K", 256, 64 << 20),
 	NUMBER(max_event_types, "256", 1, 256),
 	NUMBER(max_auth_failures, "100", 0, 1000000),

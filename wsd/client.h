@@ -64,11 +64,11 @@ struct client {
 	uint32_t last_progress;
 	uint32_t expires;	   /* seconds since 1970, 0: never */
 	uint32_t ping_at, pong_at; /* seconds since 1970, 0: not yet */
+	uint32_t received;	   /* KiB, at the last ping */
 	uint32_t window;	   /* the second in which messages are counted */
 	uint16_t window_count;
 	uint8_t state;		/* enum client_state */
 	uint8_t unread_replies; /* answered since it has read all that it was sent */
-	bool resume_refused;	/* named an id that is not of this epoch */
 	uint32_t queue_depth;	/* as last written to its row */
 	uint32_t dirty_index;	/* in the list of those whose row is to be updated */
 };

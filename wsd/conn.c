@@ -6,12 +6,11 @@
 #include "wsd/handover.h"
 #include "wsd/hub.h"
 #include "wsd/listener.h"
+#include "wsd/tcp.h"
 #include "wsd/tls.h"
 
 #include <errno.h>
 #include <libwebsockets.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,15 +59,11 @@ struct conn {
 };
 
 /* Holds back the answer to the handshake until the welcome goes with it, in one
- * packet (tcp(7), TCP_CORK; the kernel sends it after 200 ms by itself).  On a
- * Unix socket this does nothing. */
+ * packet. */
 static void
 cork(struct conn *conn, bool on)
 {
-	int value = on;
-	bool done = setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value)) == 0;
-
-	conn->corked = on && done;
+	conn->corked = tcp_cork(conn->fd, on) && on;
 }
 
 /* Messages */
@@ -746,6 +741,14 @@ conn_ping(void *arg)
 	memcpy(buffer + LWS_PRE, "ping", 4);
 	if (!conn->closing && !lws_partial_buffered(conn->wsi))
 		(void)lws_write(conn->wsi, buffer + LWS_PRE, 4, LWS_WRITE_PING);
+}
+
+uint64_t
+conn_received(void *arg)
+{
+	struct conn *conn = arg;
+
+	return conn->lost ? 0 : tcp_received(conn->fd);
 }
 
 void

@@ -83,6 +83,9 @@ void conn_close(void *conn, uint16_t code, const char *reason);
 /* Sends a WebSocket ping. */
 void conn_ping(void *conn);
 
+/* How many bytes the peer has sent, 0 if that is not known (not over TCP). */
+uint64_t conn_received(void *conn);
+
 /* Whether the client's messages are read. */
 void conn_listen_to(void *conn, bool on);
 

@@ -50,6 +50,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
 	%D%/tally.c %D%/tally.h \
 	%D%/subprotocols.c %D%/subprotocols.h \
+	%D%/tcp.c %D%/tcp.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/tls.c %D%/tls.h \
 	%D%/watch.c %D%/watch.h \

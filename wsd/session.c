@@ -28,6 +28,10 @@
  * here, 40 ms with 100,000, whose own memory is a hundred times as much. */
 #define TRIM_CLIENTS 2000
 
+/* What a message costs on the wire beside its text: the head of its frame, and of
+ * a TLS record. */
+#define FRAME_OVERHEAD 64
+
 /* A message that came before the welcome went out. */
 struct early {
 	struct early *next;
@@ -223,6 +227,28 @@ schedule(struct sessions *s, struct client *c)
 	wheel_set(&s->wheel, &c->timer, after < 1 ? 1 : (uint32_t)after);
 }
 
+static uint32_t
+received_kib(void *conn)
+{
+	return (uint32_t)(conn_received(conn) / 1024);
+}
+
+/* True if more has come since the last ping than all messages that the client may
+ * send: pings, pongs and empty fragments are no messages, but cost as much.  The
+ * library answers and drops them without a word, so their bytes are counted. */
+static bool
+floods_bytes(struct sessions *s, struct client *c)
+{
+	const struct conf *conf = s->setup.conf;
+	int64_t ticks = (int64_t)(s->wheel.now - c->last_ping);
+	int64_t allowed = (ticks * s->tick_us / 1000000 + 1) * conf->max_messages_per_second *
+		((int64_t)conf->max_message_bytes + FRAME_OVERHEAD);
+	uint32_t received = received_kib(c->conn), grown = received - c->received;
+
+	c->received = received;
+	return received != 0 && (int64_t)grown * 1024 > allowed;
+}
+
 static void
 keep_alive(struct sessions *s, struct client *c)
 {
@@ -240,6 +266,10 @@ keep_alive(struct sessions *s, struct client *c)
 		return;
 	}
 	if (now - c->last_ping >= s->ping_ticks) {
+		if (floods_bytes(s, c)) {
+			hub_close(s->hub, c, CLOSE_POLICY, "too many bytes");
+			return;
+		}
 		c->last_ping = now;
 		c->ping_at = now_seconds();
 		conn_ping(c->conn);
@@ -351,8 +381,8 @@ join_op(struct sessions *s, const struct client *c, struct handshake *h, const c
 	op->u.join.types = h->types;
 	h->types = (struct event_types)EVENT_TYPES_INIT;
 	op->u.join.resume = h->resume && h->resume_known;
+	op->u.join.resumed = h->resume && !h->resume_known ? RESUME_UNKNOWN : RESUME_NONE;
 	op->u.join.resume_seq = h->resume_seq;
-	op->u.join.resumed = RESUME_NONE;
 	if (op->u.join.user_id == NULL || op->u.join.username == NULL ||
 		op->u.join.remote_addr == NULL || op->u.join.user_agent == NULL ||
 		(op->u.join.ticket == NULL && h->ticket[0] != '\0') ||
@@ -385,7 +415,6 @@ admit(struct sessions *s, struct handshake *h, const char *user_agent)
 	c->state = CLIENT_JOINING;
 	c->credential_id = h->who.credential_id;
 	c->expires = expiry(&h->who);
-	c->resume_refused = h->resume && !h->resume_known;
 	c->last_rx = c->last_ping = c->last_progress = s->wheel.now;
 	c->group = enter_group(s, &h->types);
 	op = c->group != NULL ? join_op(s, c, h, user_agent) : NULL;
@@ -464,6 +493,7 @@ on_opened(void *arg, void *user, struct conn *conn)
 
 	(void)arg;
 	c->conn = conn;
+	c->received = received_kib(conn);
 	if (c->state == CLIENT_CLOSING)
 		conn_close(conn, CLOSE_TRY_LATER, NULL);
 }
@@ -678,9 +708,9 @@ on_joined(void *arg, struct store_op *op)
 			evh_rc_name(op->rc));
 		hub_close(s->hub, c, CLOSE_TRY_LATER, "the database cannot be written");
 	} else if (c != NULL && c->state == CLIENT_JOINING) {
-		const char *reason = op->u.join.resumed == RESUME_EXPIRED	    ? "expired"
-			: op->u.join.resumed == RESUME_UNKNOWN || c->resume_refused ? "unknown"
-										    : NULL;
+		const char *reason = op->u.join.resumed == RESUME_EXPIRED ? "expired"
+			: op->u.join.resumed == RESUME_UNKNOWN		  ? "unknown"
+									  : NULL;
 
 		/* nothing that the start position covers may come after it */
 		s->setup.catch_up(s->setup.arg, op->u.join.start_seq);

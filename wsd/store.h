@@ -55,7 +55,7 @@ struct store_op {
 			bool resume; /* asked for, with an id of this epoch */
 			uint64_t resume_seq;
 			uint64_t start_seq;	   /* result: where to read on from */
-			enum store_resume resumed; /* result */
+			enum store_resume resumed; /* result, where it is asked for */
 		} join;
 		struct {
 			char *event_type, *message, *body; /* body: NULL for none */

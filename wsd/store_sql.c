@@ -246,7 +246,6 @@ static enum evh_rc
 judge_resume(struct store_sql *s, struct store_op *op, uint64_t head)
 {
 	op->u.join.start_seq = head;
-	op->u.join.resumed = RESUME_NONE;
 	if (!op->u.join.resume)
 		return EVH_OK;
 	if (op->u.join.resume_seq > head) {

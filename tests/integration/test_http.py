@@ -207,7 +207,7 @@ def use_tls(hub):
 
 class Place:
     def __init__(self, tls):
-        self.hub = Hub(max_messages_per_second=100000)
+        self.hub = Hub(max_messages_per_second=50000)
         self.hub.tls = None
         if tls:
             use_tls(self.hub)

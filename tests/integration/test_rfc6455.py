@@ -200,7 +200,7 @@ CASES = [
 @pytest.fixture(scope="module", params=["uv", "ev", "poll"])
 def place(request):
     """A hub on each event loop, a credential, and somebody who watches."""
-    hub = Hub(event_loop=request.param, max_messages_per_second=100000)
+    hub = Hub(event_loop=request.param, max_messages_per_second=50000)
     try:
         hub.start_wsd()
         who = hub.credential()
