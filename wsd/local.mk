@@ -46,7 +46,7 @@ noinst_LIBRARIES += %D%/libevhub-wsd.a
 	%D%/reload.c %D%/reload.h \
 	%D%/remote_addr.c %D%/remote_addr.h \
 	%D%/server.c %D%/server.h \
-	%D%/session.c %D%/session.h \
+	%D%/admission.c %D%/changes.c %D%/keepalive.c %D%/session.c %D%/session.h %D%/session_priv.h \
 	%D%/store.c %D%/store.h %D%/store_sql.c %D%/store_sql.h \
 	%D%/tally.c %D%/tally.h \
 	%D%/subprotocols.c %D%/subprotocols.h \
