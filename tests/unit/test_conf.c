@@ -345,7 +345,7 @@ includes_that_multiply(void **state)
 	struct conf c;
 	static const char line[] = "include(\"twice10\")\n";
 	static char many[100 * sizeof(line)];
-	char why[CONF_WHY_BYTES] = "", name[16], text[64];
+	char why[CONF_WHY_BYTES] = "", name[24], text[64];
 
 	for (int i = 1; i < 10; i++) {
 		(void)snprintf(name, sizeof(name), "twice%d", i);
