@@ -235,7 +235,7 @@ static void
 repeats_of_many(void **state)
 {
 	struct log_repeats *r = calloc(1, sizeof(*r));
-	char text[16], longest[LOG_REPEAT_BYTES + 1];
+	char text[24], longest[LOG_REPEAT_BYTES + 1];
 	const struct log_repeat *held;
 
 	(void)state;

@@ -45,7 +45,7 @@ test_scales(void **state)
 static void
 test_tally(void **state)
 {
-	static char words[TALLY_MAX + 10][8];
+	static char words[TALLY_MAX + 10][16];
 	struct tally t = { .used = 0 };
 	uint64_t sum = 0;
 
