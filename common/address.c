@@ -5,7 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The characters of a zone. */
+#define ZONE "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+/* An IPv6 address, of which the zone is left out: "fe80::1%eth0" (RFC 4007 section 11). */
+static bool
+parse_v6(const char *text, uint8_t bytes[16])
+{
+	size_t len = strcspn(text, "%");
+	char address[ADDRESS_BYTES];
+
+	if (text[len] == '\0')
+		return inet_pton(AF_INET6, text, bytes) == 1;
+	if (len >= sizeof(address) || text[len + 1] == '\0' ||
+		text[len + 1 + strspn(text + len + 1, ZONE)] != '\0')
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	return inet_pton(AF_INET6, address, bytes) == 1 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
 
 bool
 address_parse(const char *text, struct ip_address *a)
@@ -19,7 +39,7 @@ address_parse(const char *text, struct ip_address *a)
 		a->family = AF_INET;
 		return true;
 	}
-	if (inet_pton(AF_INET6, text, a->bytes) != 1)
+	if (!parse_v6(text, a->bytes))
 		return false;
 	a->family = AF_INET6;
 	if (memcmp(a->bytes, mapped, sizeof(mapped)) == 0) {

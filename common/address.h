@@ -18,7 +18,8 @@ struct ip_address {
 };
 
 /* "192.0.2.1", "2001:db8::1", or "unix" for a Unix socket.  An IPv4 address in
- * IPv6 clothes (::ffff:192.0.2.1) is taken for what it is. */
+ * IPv6 clothes (::ffff:192.0.2.1) is taken for what it is; the zone of a link-local
+ * one (fe80::1%eth0) is no part of it. */
 bool address_parse(const char *text, struct ip_address *a);
 
 /* The one way in which an address is written. */

@@ -21,6 +21,6 @@ WITH subscribers(type, number) AS (SELECT event_type, count(*) FROM subscription
 SELECT name AS type, coalesce(number, 0) AS subscribed,
 	(SELECT count(*) FROM event WHERE event_type = name) AS kept,
 	(SELECT substr(created_at, 1, 19) FROM event WHERE event_type = name ORDER BY seq LIMIT 1) AS oldest,
-	coalesce(purged.seq, 0) AS purged, mandatory, persistent, retain_seconds, retain_count, description
-FROM event_type LEFT JOIN subscribers ON type = name LEFT JOIN purged ON purged.event_type = name
+	coalesce(p.seq, 0) AS purged, mandatory, persistent, retain_seconds, retain_count, description
+FROM event_type LEFT JOIN subscribers ON type = name LEFT JOIN event_purged AS p ON p.event_type = name
 ORDER BY mandatory DESC, name;

@@ -60,7 +60,7 @@ objection(const struct client *c, enum evh_rc rc, const struct auth_principal *w
 
 /* The client may stay: what it has is made to fit.  False if it is too early. */
 static bool
-fit(struct sessions *s, struct client *c, const struct auth_principal *who)
+fit(struct sessions *s, struct client *c, const struct auth_principal *who, uint64_t change_seq)
 {
 	if (c->expires != session_expiry(who)) {
 		c->expires = session_expiry(who);
@@ -72,7 +72,7 @@ fit(struct sessions *s, struct client *c, const struct auth_principal *who)
 	if (c->state == CLIENT_JOINING)
 		return false; /* its welcome comes first */
 	log_info("client_narrowed", "user_id=%s by=credential", c->user->user_id);
-	if (narrow_client(s->hub, s->setup.store, c, who->event_types) != EVH_OK)
+	if (narrow_client(s->hub, s->setup.store, c, who->event_types, change_seq) != EVH_OK)
 		hub_close(s->hub, c, CLOSE_POLICY, "credential changed");
 	return true;
 }
@@ -80,7 +80,7 @@ fit(struct sessions *s, struct client *c, const struct auth_principal *who)
 /* False if it is to be tried again: the database could not tell, or a client
  * is still joining. */
 static bool
-on_credential(struct sessions *s, int64_t credential_id)
+on_credential(struct sessions *s, int64_t credential_id, uint64_t change_seq)
 {
 	struct auth_principal who;
 	/* which ends the look-ups of this turn: from here on nobody comes in by
@@ -102,7 +102,7 @@ on_credential(struct sessions *s, int64_t credential_id)
 			log_info("client_disconnected", "user_id=%s by=credential reason=\"%s\"",
 				c->user->user_id, reason);
 			hub_close(s->hub, c, CLOSE_POLICY, reason);
-		} else if (!fit(s, c, &who)) {
+		} else if (!fit(s, c, &who, change_seq)) {
 			all = false;
 		}
 	}
@@ -123,7 +123,7 @@ sessions_change(void *arg, const struct feed_change *change)
 	case FEED_DISCONNECT:
 		return on_disconnect(s, change);
 	case FEED_CREDENTIAL:
-		return on_credential(s, change->credential_id);
+		return on_credential(s, change->credential_id, change->seq);
 	case FEED_EVENT_TYPE:
 		hub_flush(s->hub);
 		for (uint32_t i = 0; i < change->type_count; i++)

@@ -77,10 +77,10 @@ struct daemon {
 	int64_t next_purge;
 	bool purging;
 	struct metrics metrics;
-	uint64_t batch;	  /* events of this step of the feed */
-	int64_t batch_at; /* created_at of the first, µs */
-	uint64_t told_messages;
-	int64_t since_second; /* µs */
+	uint64_t batch;			      /* events of this step of the feed */
+	int64_t batch_at;		      /* created_at of the first, µs */
+	uint64_t told_messages, told_changes; /* what the row of this daemon says */
+	int64_t since_second;		      /* µs */
 	unsigned seconds;
 };
 
@@ -235,8 +235,10 @@ submit_plain(struct daemon *d, enum store_kind kind)
 
 	if (op == NULL)
 		return;
-	if (kind == STORE_STATUS)
+	if (kind == STORE_STATUS) {
 		op->u.status.messages_sent = d->told_messages;
+		op->u.status.change_seq = d->told_changes;
+	}
 	store_submit(d->store, op);
 }
 
@@ -310,17 +312,19 @@ look_after_place(struct daemon *d)
 static void
 each_second(struct daemon *d)
 {
-	uint64_t sent = hub_stats(d->hub)->messages_sent;
+	uint64_t sent = hub_stats(d->hub)->messages_sent, changes;
 
 	look_after_place(d);
 	watch_check(d->watch);
 	control_accept_again(d->control);
 	look(d);
 	sessions_write_dirty(d->sessions);
+	changes = feed_change_seq(d->feed);
 	if (store_waiting_us(d->store) < STORE_SLOW_US) { /* nothing piles up behind a lock */
-		if (sent != d->told_messages || d->seconds % STATUS_SECONDS == 0 ||
-			store_health(d->store) != EVH_OK) {
+		if (sent != d->told_messages || changes != d->told_changes ||
+			d->seconds % STATUS_SECONDS == 0 || store_health(d->store) != EVH_OK) {
 			d->told_messages = sent;
+			d->told_changes = changes;
 			submit_plain(d, STORE_STATUS);
 		}
 		purge_when_due(d);

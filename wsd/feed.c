@@ -257,6 +257,7 @@ hand_on_change(struct feed *f, const struct gathered *g)
 		.credential_id = g->credential_id,
 		.types = (const char *const *)g->types,
 		.type_count = g->count,
+		.seq = g->last_seq,
 	};
 
 	if (!f->sink.change(f->sink.arg, &c))

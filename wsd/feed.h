@@ -27,6 +27,7 @@ struct feed_change {
 	int64_t credential_id;
 	const char *const *types; /* SUBSCRIBE, UNSUBSCRIBE, EVENT_TYPE (one) */
 	uint32_t type_count;
+	uint64_t seq; /* its place among all changes */
 };
 
 struct feed_sink {

@@ -188,17 +188,18 @@ listener_open(const char *address, int *fd, struct buf *names, char *why, size_t
 }
 
 static void
-name_peer(const struct sockaddr_storage *sa, socklen_t len, char peer[LISTENER_ADDRESS_BYTES])
+name_peer(const struct sockaddr_storage *sa, char peer[LISTENER_ADDRESS_BYTES])
 {
-	if (sa->ss_family == AF_INET) { /* in most cases, and much faster than getnameinfo */
+	if (sa->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const void *)sa;
 
 		(void)inet_ntop(AF_INET, &in->sin_addr, peer, LISTENER_ADDRESS_BYTES);
-	} else if (sa->ss_family != AF_INET6) {
+	} else if (sa->ss_family == AF_INET6) { /* without the interface, which is no part of it */
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+
+		(void)inet_ntop(AF_INET6, &in6->sin6_addr, peer, LISTENER_ADDRESS_BYTES);
+	} else {
 		(void)snprintf(peer, LISTENER_ADDRESS_BYTES, "unix");
-	} else if (getnameinfo((const struct sockaddr *)(const void *)sa, len, peer,
-			   LISTENER_ADDRESS_BYTES, NULL, 0, NI_NUMERICHOST) != 0) {
-		(void)snprintf(peer, LISTENER_ADDRESS_BYTES, "unknown");
 	}
 }
 
@@ -210,7 +211,7 @@ listener_accept(int fd, char peer[LISTENER_ADDRESS_BYTES])
 	int conn = accept4(fd, (struct sockaddr *)(void *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (conn >= 0)
-		name_peer(&sa, len, peer);
+		name_peer(&sa, peer);
 	return conn;
 }
 

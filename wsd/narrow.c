@@ -23,7 +23,8 @@ narrow_needed(struct hub *hub, const struct client *c, const char *patterns)
 
 /* The rows of these types; those that nobody has are left alone. */
 static struct store_op *
-rows_op(struct hub *hub, const struct client *c, const uint32_t *types, uint32_t count)
+rows_op(struct hub *hub, const struct client *c, const uint32_t *types, uint32_t count,
+	uint64_t change_seq)
 {
 	struct store_op *op = store_op_new(STORE_UNSUBSCRIBE);
 	enum evh_rc rc = EVH_OK;
@@ -31,6 +32,7 @@ rows_op(struct hub *hub, const struct client *c, const uint32_t *types, uint32_t
 	if (op == NULL)
 		return NULL;
 	memcpy(op->client, c->id, EVH_UUID_BYTES);
+	op->u.unsubscribe.change_seq = change_seq;
 	for (uint32_t i = 0; rc == EVH_OK && i < count; i++)
 		rc = event_types_add(&op->u.unsubscribe.types, hub_grouping(hub)->types[types[i]]->name);
 	if (rc == EVH_OK)
@@ -40,10 +42,10 @@ rows_op(struct hub *hub, const struct client *c, const uint32_t *types, uint32_t
 }
 
 static enum evh_rc
-remove_types(
-	struct hub *hub, struct store *store, struct client *c, const uint32_t *types, uint32_t count)
+remove_types(struct hub *hub, struct store *store, struct client *c, const uint32_t *types,
+	uint32_t count, uint64_t change_seq)
 {
-	struct store_op *op = rows_op(hub, c, types, count);
+	struct store_op *op = rows_op(hub, c, types, count, change_seq);
 	enum evh_rc rc;
 
 	if (op == NULL)
@@ -58,7 +60,8 @@ remove_types(
 
 /* By SQL it may have more types than one operation takes. */
 enum evh_rc
-narrow_client(struct hub *hub, struct store *store, struct client *c, const char *patterns)
+narrow_client(struct hub *hub, struct store *store, struct client *c, const char *patterns,
+	uint64_t change_seq)
 {
 	enum evh_rc rc = EVH_OK;
 	uint32_t count;
@@ -71,7 +74,7 @@ narrow_client(struct hub *hub, struct store *store, struct client *c, const char
 			if (excess(hub, c, t, patterns))
 				types[count++] = t;
 		if (count > 0)
-			rc = remove_types(hub, store, c, types, count);
+			rc = remove_types(hub, store, c, types, count, change_seq);
 	} while (rc == EVH_OK && count == EVENT_TYPES_MAX);
 	return rc;
 }

@@ -66,12 +66,13 @@ struct store_op {
 		} publish;
 		struct {
 			struct event_types types;
+			uint64_t change_seq; /* of later changes, rows stay */
 		} unsubscribe;
 		struct {
 			uint32_t ping_at, pong_at, queue_depth;
 		} touch;
 		struct {
-			uint64_t messages_sent;
+			uint64_t messages_sent, change_seq; /* sent, and applied */
 		} status;
 		struct {
 			bool more; /* result: call again */

@@ -15,8 +15,10 @@
  * joins asks the table; a power of two. */
 #define USES 256
 
-/* How long records of changes are kept for daemons that were stopped. */
-#define CHANGE_KEPT "-1 hour"
+/* How long records of changes are kept: for who wants to look, when every daemon
+ * has applied them, and else for a daemon that stands still or is gone for good. */
+#define CHANGE_KEPT "-1 minute"
+#define CHANGE_KEPT_FOR_OTHERS "-1 hour"
 
 enum statement {
 	SQL_BEGIN,
@@ -61,9 +63,12 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_CREDENTIAL_USED] =
 		"UPDATE credential SET last_used_at = ?2 WHERE id = ?1 AND"
 		" (last_used_at IS NULL OR substr(last_used_at, 1, 16) < substr(?2, 1, 16))",
-	[SQL_PURGED] = "SELECT seq FROM purged WHERE event_type = ?1",
+	[SQL_PURGED] = "SELECT seq FROM event_purged WHERE event_type = ?1",
 	[SQL_CLIENT_DELETE] = "DELETE FROM client WHERE id = ?1",
-	[SQL_UNSUBSCRIBE] = "DELETE FROM subscription WHERE client_id = ?1 AND event_type = ?2",
+	[SQL_UNSUBSCRIBE] =
+		"DELETE FROM subscription WHERE client_id = ?1 AND event_type = ?2 AND NOT EXISTS"
+		" (SELECT 1 FROM change WHERE seq > ?3 AND kind = 'subscribe' AND client_id = ?1"
+		" AND event_type = ?2)",
 	[SQL_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE client_id = ?1",
 	[SQL_TYPE] = "SELECT persistent FROM event_type WHERE name = ?1",
 	[SQL_EVENT_ADD] = "INSERT INTO event(event_type, message, body, client_id, user_id, dedup_id)"
@@ -76,10 +81,10 @@ static const char *const texts[SQL_COUNT] = {
 		" WHERE id = ?1",
 	/* if the row was deleted, it is written anew */
 	[SQL_STATUS] =
-		"INSERT INTO daemon(name, pid, control_socket, started_at, seen_at, messages_sent)"
-		" VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?5)"
+		"INSERT INTO daemon(name, pid, control_socket, started_at, seen_at, messages_sent, change_seq)"
+		" VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?5, ?6)"
 		" ON CONFLICT (name) DO UPDATE SET messages_sent = excluded.messages_sent,"
-		" seen_at = excluded.seen_at",
+		" seen_at = excluded.seen_at, change_seq = excluded.change_seq",
 	[SQL_PURGE_TYPES] = "SELECT name, retain_seconds, retain_count FROM event_type"
 			    " WHERE retain_seconds > 0 OR retain_count > 0",
 	/* the newest event to go: too old, with none before it that is not, looking at the
@@ -94,7 +99,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_PURGE_COUNT] =
 		"SELECT seq FROM event WHERE event_type = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2",
 	[SQL_PURGE_MARK] =
-		"INSERT INTO purged(event_type, seq) SELECT ?1, upto FROM (SELECT max(seq) AS upto"
+		"INSERT INTO event_purged(event_type, seq) SELECT ?1, upto FROM (SELECT max(seq) AS upto"
 		" FROM (SELECT seq FROM event WHERE event_type = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3))"
 		" WHERE upto IS NOT NULL"
 		" ON CONFLICT (event_type) DO UPDATE SET seq = max(seq, excluded.seq)",
@@ -104,7 +109,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_PURGE_CHANGES] =
 		"DELETE FROM change WHERE seq IN (SELECT seq FROM"
 		" (SELECT seq, created_at FROM change ORDER BY seq LIMIT ?1) WHERE created_at <"
-		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '" CHANGE_KEPT "') ORDER BY seq LIMIT ?1)",
+		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now', CASE WHEN seq <="
+		" (SELECT min(change_seq) FROM daemon) THEN '" CHANGE_KEPT
+		"' ELSE '" CHANGE_KEPT_FOR_OTHERS "' END) ORDER BY seq LIMIT ?1)",
 	[SQL_PURGE_TICKETS] =
 		"DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires_at <"
 		" strftime('%Y-%m-%dT%H:%M:%fZ', 'now') LIMIT ?1)",
@@ -236,6 +243,7 @@ unsubscribe(struct store_sql *s, struct store_op *op)
 	for (size_t i = 0; rc == EVH_OK && i < op->u.unsubscribe.types.count; i++) {
 		bind_client(st, 1, op->client);
 		db_bind_text(st, 2, op->u.unsubscribe.types.names[i]);
+		(void)sqlite3_bind_int64(st, 3, (sqlite3_int64)op->u.unsubscribe.change_seq);
 		rc = finish(st);
 	}
 	return rc;
@@ -433,6 +441,7 @@ status(struct store_sql *s, struct store_op *op)
 	db_bind_text(st, 3, s->control_socket);
 	db_bind_text(st, 4, s->started_at);
 	(void)sqlite3_bind_int64(st, 5, (sqlite3_int64)op->u.status.messages_sent);
+	(void)sqlite3_bind_int64(st, 6, (sqlite3_int64)op->u.status.change_seq);
 	return finish(st);
 }
 
@@ -501,7 +510,10 @@ purge(struct store_sql *s, struct store_op *op)
 	if (sqlite3_changes(s->db) >= PURGE_ROWS)
 		op->u.purge.more = true;
 	(void)sqlite3_bind_int64(s->statements[SQL_PURGE_CHANGES], 1, PURGE_ROWS);
-	return finish(s->statements[SQL_PURGE_CHANGES]);
+	rc = finish(s->statements[SQL_PURGE_CHANGES]);
+	if (rc == EVH_OK && sqlite3_changes(s->db) >= PURGE_ROWS)
+		op->u.purge.more = true;
+	return rc;
 }
 
 static enum evh_rc

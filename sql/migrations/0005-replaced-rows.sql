@@ -6,15 +6,15 @@
 
 -- The newest event of a type that is gone, so that a resume can tell whether it
 -- is complete.  It outlives the row of the type.
-CREATE TABLE purged (
+CREATE TABLE event_purged (
 	event_type TEXT PRIMARY KEY NOT NULL,
 	seq        INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO purged(event_type, seq) SELECT name, purged_seq FROM event_type WHERE purged_seq > 0;
+INSERT INTO event_purged(event_type, seq) SELECT name, purged_seq FROM event_type WHERE purged_seq > 0;
 
 DROP TRIGGER event_delete;
 CREATE TRIGGER event_delete AFTER DELETE ON event BEGIN
-	INSERT INTO purged(event_type, seq) VALUES (OLD.event_type, OLD.seq)
+	INSERT INTO event_purged(event_type, seq) VALUES (OLD.event_type, OLD.seq)
 	ON CONFLICT (event_type) DO UPDATE SET seq = max(seq, excluded.seq);
 END;
 
@@ -33,7 +33,27 @@ WHEN NEW.name <> OLD.name OR NEW.rowid <> OLD.rowid BEGIN
 	SELECT RAISE(ABORT, 'event_type.name: cannot be changed; insert a new type instead');
 END;
 
+CREATE TRIGGER event_purged_delete BEFORE DELETE ON event_purged BEGIN
+	SELECT RAISE(ABORT, 'event_purged: what is gone stays gone');
+END;
+
+CREATE TRIGGER event_purged_update BEFORE UPDATE ON event_purged
+WHEN NEW.event_type <> OLD.event_type OR NEW.seq < OLD.seq BEGIN
+	SELECT RAISE(ABORT, 'event_purged: what is gone stays gone');
+END;
+
+-- INSERT OR REPLACE with a rowid could replace another type too.
+CREATE TRIGGER event_type_insert_rowid BEFORE INSERT ON event_type
+WHEN EXISTS (SELECT 1 FROM event_type WHERE rowid = NEW.rowid AND name <> NEW.name) BEGIN
+	SELECT RAISE(ABORT, 'event_type.rowid: another type has it');
+END;
+
+-- SQLite looks through the whole schema for what the column's end would break, and
+-- stops at any view or trigger that is out of date, an application's own too; not
+-- so while the schema is writable.
+PRAGMA writable_schema = ON;
 ALTER TABLE event_type DROP COLUMN purged_seq;
+PRAGMA writable_schema = OFF;
 
 -- An event that is in the way of another with its dedup_id stays.  Only before
 -- the insertion can it be seen, and only after it whether it was to be replaced:
@@ -42,6 +62,14 @@ CREATE TABLE event_in_the_way (
 	seq INTEGER
 ) STRICT;
 INSERT INTO event_in_the_way(seq) VALUES (NULL);
+
+CREATE TRIGGER event_in_the_way_delete BEFORE DELETE ON event_in_the_way BEGIN
+	SELECT RAISE(ABORT, 'event_in_the_way: it has one row');
+END;
+
+CREATE TRIGGER event_in_the_way_insert BEFORE INSERT ON event_in_the_way BEGIN
+	SELECT RAISE(ABORT, 'event_in_the_way: it has one row');
+END;
 
 CREATE TRIGGER event_insert_dedup BEFORE INSERT ON event
 WHEN NEW.dedup_id IS NOT NULL AND (SELECT seq FROM event_in_the_way) IS NOT
@@ -70,6 +98,11 @@ WHEN EXISTS (SELECT 1 FROM credential WHERE hash = NEW.hash) BEGIN
 	SELECT 'credential', id, (SELECT seq FROM v_event_head) FROM credential WHERE hash = NEW.hash;
 END;
 
+-- 0 stands for no credential, and -1 for a row that has no id yet.
+CREATE TRIGGER credential_insert_id AFTER INSERT ON credential WHEN NEW.id < 1 BEGIN
+	SELECT RAISE(ABORT, 'credential.id: 1 or more');
+END;
+
 -- Live connections know their credential by its id.
 CREATE TRIGGER credential_identity BEFORE UPDATE ON credential
 WHEN NEW.id <> OLD.id
@@ -89,6 +122,14 @@ SELECT c.id AS client_id,
 	WHEN k.id IS NULL THEN ''
 	ELSE k.event_types END AS event_types
 FROM client c LEFT JOIN credential k ON k.id = c.credential_id;
+
+CREATE TRIGGER meta_rename BEFORE UPDATE OF key ON meta WHEN NEW.key <> OLD.key BEGIN
+	SELECT RAISE(ABORT, 'meta.key: cannot be changed');
+END;
+
+-- change_seq: the newest change that the daemon has applied; older ones are kept
+-- for nobody.
+ALTER TABLE daemon ADD COLUMN change_seq INTEGER NOT NULL DEFAULT 0;
 
 -- daemon: others may only delete the row of one that will not come back.
 

@@ -58,7 +58,7 @@ fill(const char *path)
 	add_credential(db, "carol", "0123456789abcdef-p", "publish", NULL);
 	exec(db,
 		"INSERT INTO event_type(name, persistent) VALUES ('s.passing', 0), ('s.kept', 1);"
-		"INSERT INTO daemon VALUES ('wsd', 1, '/nonexistent/wsd.sock', '2026-11-23', '2026-11-23', 0);"
+		"INSERT INTO daemon VALUES ('wsd', 1, '/nonexistent/wsd.sock', '2026-11-23', '2026-11-23', 0, 0);"
 		"INSERT INTO client(id, user_id, daemon, connected_at)"
 		" VALUES ('" CLIENT "', 'alice', 'wsd', '2026-11-23T20:42:11.123456Z');"
 		"INSERT INTO subscription(client_id, event_type) VALUES ('" CLIENT "', 'global'),"

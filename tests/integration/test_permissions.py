@@ -217,6 +217,36 @@ def test_other_scopes_make_no_difference(direct):
     ws.close()
 
 
+@pytest.mark.parametrize("verb", ["INSERT OR REPLACE", "INSERT OR IGNORE"])
+def test_narrowed_and_widened_at_once(make_hub, verb):
+    """While the daemon waits to remove the row, somebody inserts it again: socket and table say the same."""
+    front = make_hub(front="direct").front
+    hub = front.hub
+    who = hub.credential()
+    ws = front.subscribe(who, "pdfm")
+    writer = sqlite3.connect(hub.database, timeout=procs.PATIENCE, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE credential SET event_types = 'stats'")
+    held = sqlite3.connect(hub.database, timeout=procs.PATIENCE, isolation_level=None)
+    writer.execute("COMMIT")
+    held.execute("BEGIN IMMEDIATE")
+    ws.expect("system", "unsubscribed")
+    held.execute("UPDATE credential SET event_types = NULL")
+    held.execute(f"{verb} INTO subscription(client_id, event_type) VALUES('{ws.client_id}', 'pdfm')")
+    held.execute("COMMIT")
+    hub.sql("INSERT INTO event(event_type, message) VALUES('pdfm', 'x')")
+    there = verb.endswith("REPLACE")
+    hub.wait_sql("SELECT count(*) FROM subscription WHERE event_type = 'pdfm'", 1 if there else 0)
+    if there:
+        ws.expect("system", "subscribed")
+        ws.expect("pdfm", "x")
+        response = front.post("unsubscribe", {"client_id": ws.client_id, "event_types": ["pdfm"]}, who)
+        assert response.status == 200, response
+        ws.expect("system", "unsubscribed")
+    ws.nothing()
+    ws.close()
+
+
 def test_narrowed_while_joining(make_hub):
     """The change is committed while the client's rows still wait: the welcome
     comes first, then it is told what it lost."""

@@ -112,6 +112,20 @@ def test_upgrade(make_hub, fresh, version):
 
 
 @pytest.mark.parametrize("version", OLD)
+def test_with_tables_of_an_application(make_hub, version):
+    """What others keep in the file, though it be out of date, does not keep the daemon from starting."""
+    hub = make_hub(wsd=False)
+    put(hub, version)
+    hub.sql("""CREATE TABLE purged(x); CREATE TABLE other(x); CREATE VIEW stale AS SELECT x FROM other;
+        CREATE TRIGGER stale_too AFTER INSERT ON purged BEGIN INSERT INTO other VALUES(NEW.x); END;
+        CREATE VIEW old AS SELECT name, purged_seq FROM event_type; DROP TABLE other;
+        CREATE TRIGGER publish AFTER INSERT ON purged BEGIN INSERT INTO event(event_type) VALUES('pdfm'); END""")
+    hub.start_wsd()
+    assert hub.value("PRAGMA user_version") == CURRENT
+    subscribe(hub.wsd.listen, ALICE).close()
+
+
+@pytest.mark.parametrize("version", OLD)
 def test_http_waits_for_the_daemon(make_hub, version):
     """evhub-fcgi leaves an old database alone and says what is to be done."""
     hub = make_hub(wsd=False)

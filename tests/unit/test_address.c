@@ -27,6 +27,11 @@ test_addresses(void **state)
 	assert_true(address_valid_network("unix") && address_valid_network("::/0"));
 	assert_false(address_valid_network("10.0.0.0/33") || address_valid_network("10.0.0.0/+8"));
 	assert_false(address_valid_network("::/129") || address_valid_network("unix/1"));
+	/* the zone of a link-local address is no part of it */
+	assert_true(address_key("fe80::1%eth0", a) && address_key("fe80::2", b));
+	assert_memory_equal(a, b, sizeof(a));
+	assert_false(address_key("fe80::1%", a) || address_key("fe80::1%a/b", a) ||
+		address_key("2001:db8::1%eth0", a));
 	assert_true(address_key("2001:db8::1", a) && address_key("2001:db8::ffff:1:1", b));
 	assert_memory_equal(a, b, 16);
 	assert_true(address_key("192.0.2.1", a) && address_key("::ffff:192.0.2.1", b));

@@ -24,7 +24,7 @@ new_database(const char *dir)
 	/* what evhub-wsd writes: its triggers are off */
 	assert_int_equal(db_exec(db,
 				 "INSERT INTO daemon VALUES('wsd', 1, '/s', '2026-01-01T00:00:00.000Z', "
-				 "'2026-01-01T00:00:00.000Z', 7);"
+				 "'2026-01-01T00:00:00.000Z', 7, 0);"
 				 "INSERT INTO client(id, user_id, daemon, connected_at) VALUES('" CLIENT
 				 "', 'alice', 'wsd', '2026-01-01T00:00:00.000Z');"
 				 "INSERT INTO subscription(client_id, event_type) VALUES('" CLIENT
@@ -105,6 +105,8 @@ event_type_rules(void **state)
 			"event_type.name: cannot be changed" },
 		{ "UPDATE OR REPLACE event_type SET rowid = 1 WHERE name = 'stats'",
 			"event_type.name: cannot be changed" },
+		{ "INSERT OR REPLACE INTO event_type(rowid, name) VALUES(1, 'new')",
+			"event_type.rowid: another type has it" },
 		{ "DELETE FROM event_type WHERE name = 'global'",
 			"event_type.mandatory: a mandatory type" },
 		{ "DELETE FROM event_type WHERE name = 'pdfm'",
@@ -200,6 +202,10 @@ credentials_that_are_replaced(void **state)
 			"credential.id: cannot be changed" },
 		{ "UPDATE OR REPLACE credential SET hash = '" HASH "' WHERE id = 2",
 			"credential.hash: another credential has it" },
+		{ "INSERT INTO credential(id, user_id, kind, hash) VALUES(0, 'w', 'key', printf('%064d', 8))",
+			"credential.id: 1 or more" },
+		{ "INSERT INTO credential(id, user_id, kind, hash) VALUES(-1, 'w', 'key', printf('%064d', 8))",
+			"credential.id: 1 or more" },
 		{ "INSERT OR REPLACE INTO credential(id, user_id, kind, hash) VALUES(1, 'u', 'key', '" HASH
 		  "')",
 			"credential.hash: a credential of another user with this hash, or one with this id" },
@@ -244,9 +250,9 @@ static void
 daemon_rules(void **state)
 {
 	static const struct rule rules[] = {
-		{ "INSERT INTO daemon VALUES('x', 1, '/s', '', '', 0)",
+		{ "INSERT INTO daemon VALUES('x', 1, '/s', '', '', 0, 0)",
 			"daemon: rows are written by evhub-wsd alone" },
-		{ "INSERT OR REPLACE INTO daemon VALUES('wsd', 1, '/s', '', '', 0)",
+		{ "INSERT OR REPLACE INTO daemon VALUES('wsd', 1, '/s', '', '', 0, 0)",
 			"daemon: rows are written by evhub-wsd alone" },
 		{ "UPDATE daemon SET name = 'x'", "daemon: rows are written by evhub-wsd alone" },
 		{ "DELETE FROM daemon", "daemon.name: its clients are there; delete them first" },
@@ -337,6 +343,7 @@ event_rules(void **state)
 		{ "INSERT OR REPLACE INTO event_type(name, mandatory, persistent) VALUES('global', 1, 0)",
 			"event_type.mandatory: global" },
 		{ "DELETE FROM meta", "meta: rows cannot be deleted" },
+		{ "UPDATE meta SET key = 'x' WHERE key = 'epoch'", "meta.key: cannot be changed" },
 		{ "INSERT INTO event(event_type) VALUES('none')",
 			"event.event_type: no such event type" },
 		{ "INSERT INTO event(event_type) VALUES(NULL)", "event.event_type: no such event type" },
@@ -438,9 +445,9 @@ purging_is_remembered(void **state)
 	prints(db,
 		"INSERT INTO event(event_type) VALUES('pdfm'), ('stats'), ('pdfm'), ('stats');"
 		"DELETE FROM event WHERE event_type = 'pdfm';"
-		"SELECT * FROM purged;"
+		"SELECT * FROM event_purged;"
 		"DELETE FROM event;"
-		"SELECT * FROM purged;"
+		"SELECT * FROM event_purged;"
 		"INSERT INTO event(event_type) VALUES('pdfm'); SELECT seq FROM event; SELECT seq FROM v_event_head",
 		"pdfm|4\npdfm|4\nstats|5\n6\n6\n");
 	/* though the type is deleted, or replaced */
@@ -448,8 +455,11 @@ purging_is_remembered(void **state)
 		"DELETE FROM event_type WHERE name = 'stats'; INSERT INTO event_type(name) VALUES('stats');"
 		"DELETE FROM event; INSERT OR REPLACE INTO event_type(name) VALUES('pdfm'), ('auth');"
 		"INSERT INTO event(event_type) VALUES('auth'); INSERT OR REPLACE INTO event_type(name) VALUES('auth');"
-		"SELECT * FROM purged;",
+		"SELECT * FROM event_purged;",
 		"pdfm|6\nstats|5\n");
+	refused(db, "DELETE FROM event_purged", "event_purged: what is gone stays gone");
+	refused(db, "UPDATE event_purged SET seq = 1", "event_purged: what is gone stays gone");
+	refused(db, "UPDATE event_purged SET event_type = 'x'", "event_purged: what is gone stays gone");
 }
 
 /* What was published stays, whoever else comes with its dedup_id. */
@@ -462,6 +472,8 @@ events_are_not_replaced(void **state)
 		{ "REPLACE " ONCE "'b', 'e'), ('pdfm', 'b', 'd')", "event.dedup_id: an event has it" },
 		{ "REPLACE " ONCE "'b', 'e'), ('pdfm', 'c', 'e')", "event.dedup_id: an event has it" },
 		{ "INSERT " ONCE "'b', 'd')", "UNIQUE constraint failed: event.dedup_id" },
+		{ "DELETE FROM event_in_the_way", "event_in_the_way: it has one row" },
+		{ "INSERT INTO event_in_the_way VALUES(1)", "event_in_the_way: it has one row" },
 	};
 	const char *db = new_database(*state);
 

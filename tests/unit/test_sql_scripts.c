@@ -301,7 +301,7 @@ purge(void **state)
 	query(db, "SELECT seq FROM event", "1\n3\n");
 	prints(db, "'.parameter set :days 7'", "purge", "events deleted: 1\n");
 	prints(db, "'.parameter set :type stats'", "purge", "events deleted: 1\n");
-	query(db, "SELECT event_type, seq FROM purged", "pdfm|1\nstats|3\n");
+	query(db, "SELECT event_type, seq FROM event_purged", "pdfm|1\nstats|3\n");
 }
 
 static void
