@@ -2,6 +2,7 @@ noinst_LIBRARIES += %D%/libevhub-fcgi.a
 sbin_PROGRAMS += %D%/evhub-fcgi
 
 %C%_libevhub_fcgi_a_SOURCES = \
+	%D%/arrivals.c %D%/arrivals.h \
 	%D%/auth_gate.c %D%/auth_gate.h \
 	%D%/cgi.c %D%/cgi.h \
 	%D%/check.c %D%/check.h \
@@ -21,6 +22,7 @@ sbin_PROGRAMS += %D%/evhub-fcgi
 	%D%/merge.c %D%/merge.h \
 	%D%/metrics.c \
 	%D%/publish.c %D%/publish.h \
+	%D%/records.c %D%/records.h \
 	%D%/request.c %D%/request.h \
 	%D%/response.c %D%/response.h \
 	%D%/routes.c %D%/routes.h \

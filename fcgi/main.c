@@ -5,15 +5,16 @@
  * request, else FastCGI on fcgi_listen.  This is the only file that knows
  * libfcgi.
  *
- * Each thread accepts, serves and closes.  libfcgi blocks in accept() and has
- * no way to be woken, so the listening socket is made non-blocking and one
- * thread at a time (the one that holds the turn) waits for it together with
- * the stop pipe.  A connection is closed after its request even if the web
- * server would keep it: idle kept connections would occupy every thread. */
+ * Each thread accepts, serves and closes.  libfcgi blocks in accept(), has no way
+ * to be woken and waits for each part of a request, so it is given connections whose
+ * requests are there (arrivals.h).  A connection is closed after its request even
+ * if the web server would keep it: idle kept connections would occupy every thread. */
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/db.h"
 #include "common/log.h"
+#include "fcgi/arrivals.h"
 #include "fcgi/cgi.h"
 #include "fcgi/check.h"
 #include "fcgi/context.h"
@@ -26,7 +27,6 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -40,11 +40,11 @@
  * fills them again with the next request. */
 #define KEEP_BYTES (1024 * 1024)
 
+/* What libfcgi is given and asked for at a time. */
+#define PIECE_BYTES 65536
+
 #define PROGRAM "evhub-fcgi"
 #define SUMMARY "Answers the HTTP requests of evhub, as FastCGI or CGI behind a web server."
-
-/* Pause when accepting fails for want of descriptors or memory. */
-#define ACCEPT_PAUSE_MS 100
 
 /* How long requests in hand may go on after SIGTERM, beyond their time-outs. */
 #define STOP_SECONDS 10
@@ -54,9 +54,9 @@ struct server {
 	struct writer writer;
 	struct keys *keys;
 	struct listener listener;
+	struct arrivals *arrivals;
 	int stop[2];	       /* a pipe; closing the writing end stops the threads */
 	bool finish_backlog;   /* when stopping, serve what has connected to our own path */
-	pthread_mutex_t turn;  /* held while waiting for a connection */
 	pthread_mutex_t mutex; /* guards running */
 	pthread_cond_t ended;
 	int64_t running; /* threads */
@@ -64,18 +64,63 @@ struct server {
 	int64_t started;
 };
 
+/* Where a body comes from. */
+struct source {
+	FCGX_Stream *in;
+	int64_t deadline; /* µs, monotonic */
+};
+
+/* Each read of the socket has a time limit of its own; see arrivals.c. */
 static size_t
 read_input(void *arg, char *out, size_t len)
 {
-	int n = FCGX_GetStr(out, len > 65536 ? 65536 : (int)len, arg);
+	struct source *source = arg;
+	int n = 0;
 
+	if (clock_mono_us() < source->deadline)
+		n = FCGX_GetStr(out, len > PIECE_BYTES ? PIECE_BYTES : (int)len, source->in);
 	return n > 0 ? (size_t)n : 0;
 }
 
-static void
-serve_one(struct context *ctx, FCGX_Request *fcgi)
+static bool
+is_late(void *arg)
 {
-	const struct request_input input = { .read = read_input, .arg = fcgi->in };
+	struct source *source = arg;
+
+	return clock_mono_us() >= source->deadline || FCGX_GetError(source->in) == EAGAIN;
+}
+
+/* Has libfcgi read the request.  False if it is none; the connection is closed then. */
+static bool
+receive(FCGX_Request *fcgi, int fd)
+{
+	/* as if it were kept from an earlier request, and none can be accepted instead */
+	fcgi->ipcFd = fd;
+	fcgi->keepConnection = 1;
+	fcgi->listen_sock = -1;
+	fcgi->detached = 1; /* if it closes it, then without waiting for the web server */
+	return FCGX_Accept_r(fcgi) == 0;
+}
+
+/* Sends what is left to send.  The connection, or -1 if that has failed. */
+static int
+finish(FCGX_Request *fcgi)
+{
+	int fd;
+
+	fcgi->detached = 1; /* or libfcgi would wait for the web server to close */
+	fcgi->keepConnection = 1;
+	FCGX_Finish_r(fcgi);
+	fd = fcgi->ipcFd;
+	fcgi->ipcFd = -1;
+	return fd;
+}
+
+static void
+serve_one(struct server *s, struct context *ctx, FCGX_Request *fcgi, const struct arrival *arrival)
+{
+	struct source source = { fcgi->in, clock_mono_us() + s->conf->handshake_timeout * 1000 };
+	const struct request_input input = { .read = read_input, .late = is_late, .arg = &source };
 	struct response response = RESPONSE_INIT;
 	struct buf out = BUF_INIT;
 	struct request request;
@@ -84,48 +129,18 @@ serve_one(struct context *ctx, FCGX_Request *fcgi)
 	service_handle(ctx, &request, &response);
 	response_write(&response, &out);
 	for (size_t done = 0; !out.failed && done < out.len;) {
-		int n = out.len - done > 65536 ? 65536 : (int)(out.len - done);
+		int n = out.len - done > PIECE_BYTES ? PIECE_BYTES : (int)(out.len - done);
 
 		if (FCGX_PutStr(out.data + done, n, fcgi->out) != n)
 			break; /* the web server is gone */
 		done += (size_t)n;
 	}
-	request_drain(&request);
-	FCGX_Finish_r(fcgi);
-	if (FCGX_Detach(fcgi) == 0) /* it is still open: the server asked to keep it */
-		FCGX_Free(fcgi, 1);
+	if (arrival->whole)
+		request_drain(&request);
+	arrivals_answered(s->arrivals, arrival, finish(fcgi));
 	request_free(&request);
 	response_free(&response);
 	buf_free(&out);
-}
-
-/* Waits until somebody connects.  False when it is time to stop. */
-static bool
-wait_for_connection(struct server *s)
-{
-	struct pollfd p[2] = { { .fd = s->listener.fd, .events = POLLIN },
-		{ .fd = s->stop[0], .events = POLLIN } };
-	int n;
-
-	(void)pthread_mutex_lock(&s->turn);
-	do {
-		n = poll(p, 2, -1);
-	} while (n < 0 && errno == EINTR);
-	(void)pthread_mutex_unlock(&s->turn);
-	if (p[1].revents == 0)
-		return n > 0;
-	return s->finish_backlog && (p[0].revents & POLLIN) != 0;
-}
-
-static void
-accept_failed(const struct server *s, int error)
-{
-	struct pollfd p = { .fd = s->stop[0], .events = POLLIN };
-
-	if (error == EAGAIN || error == EWOULDBLOCK)
-		return; /* another thread was faster */
-	log_error("accept_failed", "reason=\"%s\"", strerror(error));
-	(void)poll(&p, 1, ACCEPT_PAUSE_MS);
 }
 
 static void *
@@ -133,6 +148,7 @@ work(void *arg)
 {
 	struct server *s = arg;
 	struct api_error e = API_ERROR_INIT;
+	struct arrival arrival;
 	struct context ctx;
 	FCGX_Request fcgi;
 
@@ -140,16 +156,12 @@ work(void *arg)
 	ctx.keys = s->keys;
 	(void)context_open(&ctx, &e); /* a failure is logged; requests try again */
 	api_error_free(&e);
-	(void)FCGX_InitRequest(&fcgi, s->listener.fd, 0);
-	while (wait_for_connection(s)) {
-		int rc = FCGX_Accept_r(&fcgi);
-
-		if (rc == 0)
-			serve_one(&ctx, &fcgi);
+	(void)FCGX_InitRequest(&fcgi, -1, 0);
+	while (arrivals_next(s->arrivals, s->finish_backlog, &arrival))
+		if (receive(&fcgi, arrival.fd))
+			serve_one(s, &ctx, &fcgi, &arrival);
 		else
-			accept_failed(s, -rc);
-	}
-	FCGX_Free(&fcgi, 1);
+			arrivals_answered(s->arrivals, &arrival, -1);
 	context_free(&ctx);
 	(void)pthread_mutex_lock(&s->mutex);
 	s->running--;
@@ -216,6 +228,8 @@ serve(struct server *s)
 	(void)sigaddset(&signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (flags < 0 || fcntl(s->listener.fd, F_SETFL, flags | O_NONBLOCK) != 0 || pipe(s->stop) != 0 ||
+		arrivals_new(&s->arrivals, s->listener.fd, s->stop[0], s->conf->handshake_timeout * 1000,
+			(int)s->conf->fcgi_threads) != EVH_OK ||
 		!start_threads(s)) {
 		log_error("start_failed", "reason=\"%s\"", strerror(errno));
 		return EXIT_FAILURE;
@@ -237,10 +251,7 @@ serve(struct server *s)
 static int
 run_fastcgi(const struct conf *conf, struct keys *keys, bool inherited)
 {
-	struct server s = { .conf = conf,
-		.keys = keys,
-		.turn = PTHREAD_MUTEX_INITIALIZER,
-		.mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct server s = { .conf = conf, .keys = keys, .mutex = PTHREAD_MUTEX_INITIALIZER };
 	char why[LISTENER_WHY_BYTES];
 	pthread_condattr_t attr;
 	int status;
@@ -262,6 +273,7 @@ run_fastcgi(const struct conf *conf, struct keys *keys, bool inherited)
 	if (!tries_start())
 		log_warn("out_of_memory", "effect=\"failed authentications are not limited\"");
 	status = serve(&s);
+	arrivals_free(&s.arrivals);
 	writer_free(&s.writer);
 	listener_close(&s.listener);
 	free(s.threads);

@@ -205,6 +205,11 @@ request_read_body(struct request *r, size_t limit, struct api_error *e)
 	}
 	if (r->body.len > limit)
 		return too_large(limit, e);
+	if ((!told || r->body.len < length) && r->input.late != NULL && r->input.late(r->input.arg)) {
+		api_error_fail(e, 408, "request_timeout", "body",
+			"the request did not come to its end in time");
+		return EVH_INVALID;
+	}
 	if (told && r->body.len < length) {
 		api_error_fail(e, 400, "truncated_body", "body", "the body ends after %zu of %zu bytes",
 			r->body.len, length);

@@ -20,6 +20,7 @@
 struct request_input {
 	size_t (*read)(void *arg, char *out, size_t len); /* 0 at the end */
 	void *arg;
+	bool (*late)(void *arg); /* whether it ended for want of time; may be NULL */
 };
 
 /* What the environment lacks is "". */
@@ -58,7 +59,7 @@ bool request_is_json(const struct request *r);
 
 /* Reads the body into r->body.  EVH_OK, or with a fault in e: EVH_TOO_LARGE
  * (413), EVH_INVALID (400: Content-Length is no number, or promises more than
- * comes) or EVH_NOMEM (503). */
+ * comes; 408: than comes in time) or EVH_NOMEM (503). */
 enum evh_rc request_read_body(struct request *r, size_t limit, struct api_error *e);
 
 /* Reads on to the end of the input, within reason: a web server that cannot

@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	%D%/integration/test_recipes.py \
 	%D%/integration/test_resume.py \
 	%D%/integration/test_rfc6455.py \
+	%D%/integration/test_slow_bodies.py \
 	%D%/integration/test_sql_control.py \
 	%D%/integration/test_subscribe.py \
 	%D%/integration/test_subprotocol.py \

@@ -153,7 +153,7 @@ ask(const char *endpoint, char who, struct fuzz_input *body)
 
 	(void)snprintf(uri, sizeof(uri), "REQUEST_URI=/api/v1/ws/%.40s", endpoint);
 	(void)snprintf(key, sizeof(key), "HTTP_X_API_KEY=0123456789abcdef-%c", who);
-	request_init(&request, env, (struct request_input){ read_body, body });
+	request_init(&request, env, (struct request_input){ .read = read_body, .arg = body });
 	service_handle(&ctx, &request, &response);
 	check_response(&response);
 	if (strchr("aslp", who) == NULL && strncmp(endpoint, "health", 6) != 0)

@@ -1,6 +1,7 @@
 /* A request as the web server tells it.  Lines NAME=value are the environment,
  * up to an empty line; what follows is the body, which comes in pieces. */
 
+#include "fcgi/records.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
@@ -82,6 +83,20 @@ check_body(struct request *r, const char *body, size_t len)
 	api_error_free(&e);
 }
 
+/* Looked at in pieces, it is whole when it is so at one look. */
+static void
+check_records(const uint8_t *data, size_t size)
+{
+	struct records once = { 0, 0 }, pieces = { 0, 0 };
+	bool whole = records_whole(&once, data, size), seen = false;
+
+	for (size_t len = 0, step = 1; len < size && !seen; step = step % 97 + 1) {
+		len = size - len < step ? size : len + step;
+		seen = records_whole(&pieces, data, len);
+	}
+	FUZZ_CHECK(seen == whole && once.next == pieces.next && once.id == pieces.id);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -90,6 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request request;
 	size_t count = 0;
 
+	check_records(data, size);
 	while (count < VARIABLES_MAX && (line = fuzz_line(&source.in)) != NULL) {
 		if (line[0] == '\0') {
 			free(line);
@@ -98,7 +114,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		env[count++] = line;
 	}
 	env[count] = NULL;
-	request_init(&request, env, (struct request_input){ read_source, &source });
+	request_init(&request, env, (struct request_input){ .read = read_source, .arg = &source });
 	check_paths(&request);
 	(void)request_is_json(&request);
 	check_body(&request, source.in.at, source.in.left);

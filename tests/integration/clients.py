@@ -352,8 +352,8 @@ def _fcgi_length(n):
     return struct.pack("!B", n) if n < 128 else struct.pack("!I", n | 0x80000000)
 
 
-def fcgi_request(path, method, uri, headers=None, body=None, timeout=PATIENCE, params=None):
-    """One request over the Unix socket at path."""
+def fcgi_request(path, method, uri, headers=None, body=None, timeout=PATIENCE, params=None, finished=True):
+    """One request over the Unix socket at path; if it is not to be finished, its end does not come."""
     body = body.encode() if isinstance(body, str) else body or b""
     target, _, query = uri.partition("?")
     env = {
@@ -376,7 +376,8 @@ def fcgi_request(path, method, uri, headers=None, body=None, timeout=PATIENCE, p
     out += _fcgi_record(4)
     for i in range(0, len(body), 65528):
         out += _fcgi_record(5, body[i:i + 65528])
-    out += _fcgi_record(5)
+    if finished:
+        out += _fcgi_record(5)
 
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(timeout)

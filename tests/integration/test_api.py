@@ -229,10 +229,16 @@ def membership_cases(name, endpoint, good):
         (name, 403): lambda direct: change(endpoint, direct, of(direct.hub), [good], owner=of(direct.hub)),
         (name, 404): lambda direct: direct.post(endpoint, {"client_id": NOBODY, "event_types": [good]}, of(direct.hub)),
         (name, 405): lambda direct: direct.request("GET", f"{API}/{endpoint}"),
+        (name, 408): lambda make_hub: unfinished(endpoint, make_hub),
         (name, 413): lambda direct: post(endpoint, direct, b" " * 70000),
         (name, 415): lambda direct: post(endpoint, direct, b"{}", {"Content-Type": "text/plain"}),
         (name, 503): lambda make_hub: unconfirmed(endpoint, make_hub, [good]),
     }
+
+
+def unfinished(endpoint, make_hub):
+    hub = make_hub(fcgi=True, handshake_timeout="1s")
+    return clients.fcgi_request(hub.fcgi_socket, "POST", f"{API}/{endpoint}", {**of(hub).headers, **JSON}, b"{", finished=False)
 
 
 def guessed(make_hub, method, endpoint):
@@ -267,6 +273,7 @@ RESPONSES = {
     ("publish", 401): lambda direct: direct.post("events", {"event_type": "pdfm"}),
     ("publish", 403): lambda direct: post("events", direct, b'{"event_type":"pdfm"}', event_types="health"),
     ("publish", 405): lambda direct: direct.get("events"),
+    ("publish", 408): lambda make_hub: unfinished("events", make_hub),
     ("publish", 413): lambda direct: post("events", direct, b" " * 70000),
     ("publish", 415): lambda direct: post("events", direct, b"{}", {}),
     ("publish", 503): lambda broken: broken("POST", "events", JSON, b"{}"),

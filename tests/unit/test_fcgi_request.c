@@ -1,3 +1,4 @@
+#include "fcgi/records.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
@@ -25,6 +26,42 @@ read_source(void *arg, char *out, size_t len)
 	s->text += len;
 	s->left -= len;
 	return len;
+}
+
+/* FastCGI Specification 1.0 section 3.3 and appendix B. */
+static void
+records_come_in_pieces(void **state)
+{
+	static const uint8_t begin[] = { 1, 1, 1, 2, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0 },
+			     params[] = { 1, 4, 1, 2, 0, 2, 3, 0, 'a', 'b', 0, 0, 0, 1, 4, 1, 2, 0, 0, 0,
+				     0 },
+			     body[] = { 1, 5, 1, 2, 0, 3, 0, 0, 1, 5, 1 },
+			     end[] = { 1, 5, 1, 2, 0, 0, 0, 0 }, gone[] = { 1, 2, 1, 2, 0, 0, 0, 0 },
+			     odd[] = { 2, 5, 0, 0, 0, 1, 0, 0 };
+	struct records r = { 0, 0 };
+	struct buf all = BUF_INIT;
+
+	(void)state;
+	buf_add(&all, begin, sizeof(begin));
+	buf_add(&all, params, sizeof(params));
+	buf_add(&all, body, sizeof(body)); /* which looks like the head of another */
+	assert_false(records_whole(&r, (const uint8_t *)all.data, all.len));
+	assert_int_equal(r.id, 0x102);
+	buf_add(&all, end, sizeof(end));
+	for (size_t len = 0; len < all.len; len++)
+		assert_false(records_whole(&r, (const uint8_t *)all.data, len));
+	assert_true(records_whole(&r, (const uint8_t *)all.data, all.len));
+	r = (struct records){ 0, 0 };
+	assert_true(records_whole(&r, gone, sizeof(gone)));
+	r = (struct records){ 0, 0 };
+	assert_true(records_whole(&r, odd, sizeof(odd)));
+	buf_clear(&all);
+	records_answer(&all, 0x102, "Status: 408\r\n\r\n", 15);
+	assert_int_equal(all.len, 8 + 15 + 8 + 16);
+	assert_memory_equal(all.data,
+		"\1\6\1\2\0\17\0\0Status: 408\r\n\r\n\1\6\1\2\0\0\0\0\1\3\1\2\0\10\0\0\0\0\0\0\0\0\0\0",
+		all.len);
+	buf_free(&all);
 }
 
 static const char *
@@ -226,6 +263,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records_come_in_pieces),
 		cmocka_unit_test(test_repeated_credentials),
 		cmocka_unit_test(test_uri),
 		cmocka_unit_test(test_other_paths),

@@ -577,7 +577,7 @@ ask(struct context *ctx, const char *method, const char *endpoint, const char *b
 	(void)snprintf(line[0], sizeof(line[0]), "REQUEST_METHOD=%s", method);
 	(void)snprintf(line[1], sizeof(line[1]), "REQUEST_URI=/api/v1/ws/%s", endpoint);
 	(void)snprintf(line[2], sizeof(line[2]), "CONTENT_LENGTH=%zu", strlen(body));
-	request_init(&request, env, (struct request_input){ read_source, &source });
+	request_init(&request, env, (struct request_input){ .read = read_source, .arg = &source });
 	service_handle(ctx, &request, &response);
 	status = response.status;
 	response_write(&response, &out);
