@@ -20,6 +20,11 @@
 #define OUT_MAX_BYTES ((size_t)1 << 20)
 #define WAITING_MAX 10000
 
+/* How many lines of one asker, and of all, are taken in a turn of the loop: events must
+ * not wait for those who ask a lot. */
+#define LINES_OF_ONE 250
+#define LINES_OF_ALL 1000
+
 static void
 conn_free(struct control_conn *c)
 {
@@ -55,6 +60,7 @@ send_ready(struct control_conn *c)
 		if (c->first == NULL)
 			c->last = &c->first;
 		c->waiting--;
+		c->ready_bytes -= r->text.len;
 		buf_add(&c->out, r->text.data, r->text.len);
 		c->out.failed = c->out.failed || r->text.failed;
 		buf_free(&r->text);
@@ -83,14 +89,20 @@ is_busy(const struct control_conn *c)
 {
 	if (c->first != NULL || c->out.len > 0)
 		return true;
-	return !c->closing && (!c->ended || c->blocked);
+	return !c->closing && (!c->ended || c->blocked || c->more);
+}
+
+/* Whether so many answers wait that no more are made. */
+static bool
+is_full(const struct control_conn *c)
+{
+	return c->waiting > WAITING_MAX || c->ready_bytes + c->out.len > OUT_MAX_BYTES;
 }
 
 static void
 pause_or_go_on(struct control_conn *c)
 {
-	bool pause = c->closing || c->ended || c->blocked || c->out.len > OUT_MAX_BYTES ||
-		c->waiting > WAITING_MAX;
+	bool pause = c->closing || c->ended || c->blocked || c->more || is_full(c);
 
 	if (pause != c->paused)
 		loop_pause(c->watched, pause);
@@ -135,6 +147,8 @@ control_ready(struct control_reply *r)
 	if (r->conn != NULL)
 		r->conn->unready--;
 	buf_add(&r->text, "\n", 1);
+	if (r->conn != NULL)
+		r->conn->ready_bytes += r->text.len;
 	if (r->conn == NULL) {
 		buf_free(&r->text);
 		free(r);
@@ -148,6 +162,7 @@ control_turn_ends(struct control *ctl)
 {
 	struct control_conn *next;
 
+	ctl->lines = 0;
 	if (!ctl->answered)
 		return;
 	ctl->answered = false;
@@ -190,19 +205,26 @@ static void
 take_lines(struct control_conn *c)
 {
 	size_t done = 0;
+	int lines = 0;
 	char *end;
 
+	c->more = false;
 	while (!c->closing && !c->blocked && done < c->in.len &&
 		(end = memchr(c->in.data + done, '\n', c->in.len - done)) != NULL) {
 		size_t len = (size_t)(end - c->in.data) - done;
 
 		if (len > LINE_MAX_BYTES)
 			break;
+		c->more = is_full(c) || lines >= LINES_OF_ONE || c->control->lines >= LINES_OF_ALL;
+		if (c->more)
+			break;
+		lines++;
+		c->control->lines++;
 		c->blocked = !take_line(c, c->in.data + done, len);
 		if (!c->blocked)
 			done += len + 1;
 	}
-	if (!c->blocked && c->in.len - done > LINE_MAX_BYTES) {
+	if (!c->blocked && !c->more && c->in.len - done > LINE_MAX_BYTES) {
 		log_warn("control_line_too_long", "limit=%zu", LINE_MAX_BYTES);
 		c->closing = true;
 		done = c->in.len;
@@ -211,6 +233,9 @@ take_lines(struct control_conn *c)
 		memmove(c->in.data, c->in.data + done, c->in.len - done);
 		c->in.len -= done;
 	}
+	/* it goes on in another turn, when the asker reads, or with the next answer */
+	if (c->more && !(is_full(c) && c->unready > 0))
+		loop_want_write(c->watched);
 }
 
 /* Reads what there is; false at the end. */

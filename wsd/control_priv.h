@@ -30,11 +30,13 @@ struct control_conn {
 	bool reading;	    /* what is ready is sent when its lines have been read */
 	bool answered;	    /* something became ready in this turn of the loop */
 	bool blocked;	    /* the next line waits until all before it are answered */
+	bool more;	    /* the next line waits for another turn of the loop */
 	uint64_t published; /* the last event published here */
 	struct buf in, out;
 	struct control_reply *first, **last; /* not sent yet, in order */
 	size_t waiting;			     /* replies not sent */
 	size_t unready;			     /* … because they are not known yet */
+	size_t ready_bytes;		     /* of those that are */
 };
 
 struct control {
@@ -45,6 +47,7 @@ struct control {
 	bool accept_paused;
 	struct control_conn *conns;
 	bool answered;	    /* some of them have been */
+	int lines;	    /* taken in this turn of the loop */
 	int64_t started_us; /* monotonic */
 };
 

@@ -50,6 +50,8 @@ strip(char element[ELEMENT_BYTES])
 {
 	char *colon = strchr(element, ':'), *bracket = strchr(element, ']');
 
+	if (strchr(element, '%') != NULL) /* a zone means something to another machine only */
+		return false;
 	if (element[0] == '[') {
 		if (bracket == NULL ||
 			(bracket[1] != '\0' && (bracket[1] != ':' || !is_port(bracket + 2))))

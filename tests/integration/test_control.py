@@ -6,6 +6,7 @@ import pwd
 import socket
 import stat
 import subprocess
+import threading
 
 import pytest
 
@@ -266,6 +267,58 @@ def test_peer_that_does_not_read(shared):
             pass  # it stopped reading, or closed
         with Control(shared.control) as other:
             assert other.ask({"op": "hello"})["ok"] is True
+
+
+def test_more_lines_than_a_turn_takes(make_hub):
+    """All are answered in order, and events do not wait for that: each asker sends more than is taken at once."""
+    hub = make_hub()
+    ws = subscribe(hub.wsd.listen, hub.credential(), "pdfm")
+    lines = b"".join(b'{"op":"hello","rid":%d}\n' % n for n in range(5000))
+    askers = [connect(hub) for _ in range(8)]
+    senders = [threading.Thread(target=sock.sendall, args=(lines,)) for sock in askers]
+    for sender in senders:
+        sender.start()
+    hub.publish("pdfm", "x")
+    ws.expect("pdfm", "x")
+    for sock in askers:
+        with sock.makefile("rb") as stream:
+            assert [json.loads(stream.readline())["rid"] for _ in range(5000)] == list(range(5000))
+        sock.close()
+    for sender in senders:
+        sender.join()
+    ws.close()
+
+
+def test_long_answers_that_nobody_reads(make_hub):
+    """600 MB of them in one chunk of questions: they are made as they are read."""
+    hub = make_hub()
+    who = hub.credential()
+    clients_there = [subscribe(hub.wsd.listen, who) for _ in range(200)]
+    before = resident(hub)
+    sock = connect(hub)
+    sock.sendall(b'{"op":"clients"}\n' * 15000)
+    clients_there[0].nothing()
+    with Control(hub.wsd.control) as control:
+        assert len(control.ask({"op": "clients"})["clients"]) == 200
+    assert resident(hub) - before < 64 << 10 or procs.is_sanitized()
+    with sock.makefile("rb") as stream:
+        for _ in range(20):
+            assert len(json.loads(stream.readline())["clients"]) == 200
+    sock.close()
+    for ws in clients_there:
+        ws.close()
+
+
+def connect(hub):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(hub.wsd.control)
+    return sock
+
+
+def resident(hub):
+    """KiB."""
+    with open(f"/proc/{hub.wsd.process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
 
 
 def test_many_connections(shared):
