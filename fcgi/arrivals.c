@@ -15,11 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A request that is longer, or has come in more pieces, is handed out before its end
- * has come: a Unix socket lets a web server that asks it wait when it holds some 50 KiB
- * or some 70 pieces. */
+/* A request that is longer, or of more records, is handed out before its end has come:
+ * poll(2) tells a web server to stop writing into a Unix socket once that holds some
+ * 50 KiB, for which a small record counts as 768 bytes. */
 #define LOOK_BYTES ((size_t)16 * 1024)
-#define LOOKS_MAX 16
+#define LOOK_RECORDS 16
 
 /* How long the thread that accepts waits for the request itself: most web servers write
  * it right after they have connected. */
@@ -37,10 +37,9 @@
 struct guest {
 	struct guest *prev, *next; /* in the order of their deadlines */
 	int fd;
-	bool leaving;  /* it was answered */
-	bool whole;    /* its request is there to the end */
-	bool restless; /* there is more to discard */
-	int looks;
+	bool leaving;	  /* it was answered */
+	bool whole;	  /* its request is there to the end */
+	bool restless;	  /* there is more to discard */
 	int64_t deadline; /* µs, monotonic */
 	struct records records;
 };
@@ -86,7 +85,7 @@ look(int fd, struct records *records)
 		return LOOK_GONE;
 	if (records_whole(records, bytes, (size_t)n))
 		return LOOK_WHOLE;
-	return (size_t)n == sizeof(bytes) ? LOOK_LONG : LOOK_MORE;
+	return (size_t)n == sizeof(bytes) || records->count >= LOOK_RECORDS ? LOOK_LONG : LOOK_MORE;
 }
 
 static void
@@ -227,7 +226,7 @@ attend(struct arrivals *a, struct guest *g, bool closed)
 	seen = look(g->fd, &g->records);
 	if (seen == LOOK_WHOLE)
 		hand_out(a, g, true);
-	else if (seen == LOOK_LONG || (seen == LOOK_MORE && !closed && ++g->looks == LOOKS_MAX))
+	else if (seen == LOOK_LONG)
 		hand_out(a, g, false);
 	else if (seen == LOOK_GONE || closed)
 		hang_up(a, g);
@@ -405,7 +404,7 @@ take_ready(struct arrivals *a, struct arrival *next)
 static bool
 take_new(struct arrivals *a, struct arrival *next)
 {
-	struct records records = { 0, 0 };
+	struct records records = { 0 };
 	int fd = accept4(a->listener, NULL, NULL, SOCK_CLOEXEC);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	enum look seen;

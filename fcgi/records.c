@@ -19,6 +19,7 @@ records_whole(struct records *r, const uint8_t *bytes, size_t len)
 			return true;
 		if (r->next == 0)
 			r->id = (uint16_t)(head[2] << 8 | head[3]);
+		r->count++;
 		r->next += HEADER + content + head[6];
 	}
 	return false;

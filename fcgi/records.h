@@ -14,6 +14,7 @@
 /* Where a look at a request has come to; all 0 at first. */
 struct records {
 	size_t next; /* where the next record begins */
+	int count;   /* of those before it */
 	uint16_t id; /* of the request */
 };
 

@@ -87,7 +87,7 @@ check_body(struct request *r, const char *body, size_t len)
 static void
 check_records(const uint8_t *data, size_t size)
 {
-	struct records once = { 0, 0 }, pieces = { 0, 0 };
+	struct records once = { 0 }, pieces = { 0 };
 	bool whole = records_whole(&once, data, size), seen = false;
 
 	for (size_t len = 0, step = 1; len < size && !seen; step = step % 97 + 1) {

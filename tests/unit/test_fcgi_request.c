@@ -38,7 +38,7 @@ records_come_in_pieces(void **state)
 			     body[] = { 1, 5, 1, 2, 0, 3, 0, 0, 1, 5, 1 },
 			     end[] = { 1, 5, 1, 2, 0, 0, 0, 0 }, gone[] = { 1, 2, 1, 2, 0, 0, 0, 0 },
 			     odd[] = { 2, 5, 0, 0, 0, 1, 0, 0 };
-	struct records r = { 0, 0 };
+	struct records r = { 0 };
 	struct buf all = BUF_INIT;
 
 	(void)state;
@@ -47,13 +47,14 @@ records_come_in_pieces(void **state)
 	buf_add(&all, body, sizeof(body)); /* which looks like the head of another */
 	assert_false(records_whole(&r, (const uint8_t *)all.data, all.len));
 	assert_int_equal(r.id, 0x102);
+	assert_int_equal(r.count, 4);
 	buf_add(&all, end, sizeof(end));
 	for (size_t len = 0; len < all.len; len++)
 		assert_false(records_whole(&r, (const uint8_t *)all.data, len));
 	assert_true(records_whole(&r, (const uint8_t *)all.data, all.len));
-	r = (struct records){ 0, 0 };
+	r = (struct records){ 0 };
 	assert_true(records_whole(&r, gone, sizeof(gone)));
-	r = (struct records){ 0, 0 };
+	r = (struct records){ 0 };
 	assert_true(records_whole(&r, odd, sizeof(odd)));
 	buf_clear(&all);
 	records_answer(&all, 0x102, "Status: 408\r\n\r\n", 15);
