@@ -142,7 +142,7 @@ def checkpoint(world):
 
 
 @pytest.mark.shim
-@pytest.mark.timeout(60 + IMAGES * 6)
+@pytest.mark.timeout(60 + IMAGES * 12)
 @pytest.mark.parametrize("synchronous", ["full", "normal"])
 def test_power_cut(make_world, synchronous, figure):
     disk = shims.Disk()
@@ -176,7 +176,7 @@ def test_power_cut(make_world, synchronous, figure):
            f" {lost} acknowledged events gone; {world.judge()}")
 
 
-@pytest.mark.timeout(60 + COPIES * 6)
+@pytest.mark.timeout(60 + COPIES * 12)
 def test_copy_of_the_files(make_world, figure):
     """db, -wal and -shm as they stand at a random moment: every acknowledged
     event is in the copy."""
