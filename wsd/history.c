@@ -282,7 +282,8 @@ prepare(struct history *h)
 			" FROM event WHERE seq > ?1 ORDER BY seq",
 			&h->events);
 	if (rc == EVH_OK)
-		rc = db_prepare(h->db, "SELECT event_type, seq FROM event_purged WHERE seq > ?1", &h->purged);
+		rc = db_prepare(
+			h->db, "SELECT event_type, seq FROM event_purged WHERE seq > ?1", &h->purged);
 	if (rc == EVH_OK)
 		rc = db_prepare(h->db, "SELECT seq FROM v_event_head", &h->head);
 	return rc;
