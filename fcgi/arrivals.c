@@ -234,7 +234,7 @@ attend(struct arrivals *a, struct guest *g, bool closed)
 
 /* The client has not sent it all.  Who is behind the web server is not known here. */
 static void
-answer_late(struct arrivals *a, struct guest *g, int64_t now)
+answer_late(const struct arrivals *a, const struct guest *g)
 {
 	struct response response = RESPONSE_INIT;
 	struct api_error e = API_ERROR_INIT;
@@ -242,7 +242,8 @@ answer_late(struct arrivals *a, struct guest *g, int64_t now)
 
 	api_error_fail(
 		&e, 408, "request_timeout", "body", "the request did not come to its end in time");
-	log_info("unfinished_request", "after_ms=%lld", (long long)(a->timeout_us / 1000));
+	log_info("unfinished_request", "after_ms=%lld",
+		(long long)((clock_mono_us() - g->deadline + a->timeout_us) / 1000));
 	response_error(&response, &e);
 	response_write(&response, &text);
 	records_answer(&out, g->records.id, text.data != NULL ? text.data : "", text.len);
@@ -253,6 +254,11 @@ answer_late(struct arrivals *a, struct guest *g, int64_t now)
 	buf_free(&text);
 	api_error_free(&e);
 	response_free(&response);
+}
+
+static void
+let_leave(struct arrivals *a, struct guest *g, int64_t now)
+{
 	(void)pthread_mutex_lock(&a->lock);
 	take_out(a, g);
 	g->leaving = true;
@@ -277,10 +283,12 @@ look_after_deadlines(struct arrivals *a)
 		(void)pthread_mutex_unlock(&a->lock);
 		if (g == NULL || (g->deadline > now && count <= GUESTS_MAX))
 			break;
-		if (g->leaving)
+		if (!g->leaving)
+			answer_late(a, g);
+		if (g->leaving || count > GUESTS_MAX)
 			hang_up(a, g);
 		else
-			answer_late(a, g, now);
+			let_leave(a, g, now);
 	}
 	(void)pthread_mutex_lock(&a->lock);
 	g = a->first;

@@ -104,9 +104,14 @@ def test_more_than_may_wait(make_hub):
         socks.append(socket.socket(socket.AF_UNIX))
         socks[-1].connect(hub.fcgi_socket)
         socks[-1].sendall(record(1, struct.pack("!HBxxxxx", 1, 0)))
-    socks[0].settimeout(procs.PATIENCE)
-    assert b"408" in socks[0].recv(65536)
     response = clients.fcgi_request(hub.fcgi_socket, "POST", API + "/events", {**hub.credential().headers, **JSON}, EVENT)
     assert response.status == 201
+    for sock in socks[:100]:
+        sock.settimeout(procs.PATIENCE)
+        assert b"408" in sock.recv(65536)
+    for sock in socks[100:]:  # and nobody else
+        sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sock.recv(1)
     for sock in socks:
         sock.close()
