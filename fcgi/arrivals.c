@@ -26,7 +26,10 @@
 #define FIRST_LOOK_MS 5
 
 /* How many may wait; the one that has waited longest makes room. */
-#define GUESTS_MAX 1000
+#define GUESTS_MAX 500
+
+/* How many that are not whole may wait for those before them. */
+#define UNFINISHED_MAX 100
 
 /* Pause when accepting fails for want of descriptors or memory. */
 #define ACCEPT_PAUSE_MS 100
@@ -64,7 +67,7 @@ struct arrivals {
 	int count;
 	struct queue there;	 /* requests to be handed out */
 	struct queue unfinished; /* those that are not whole, of which only some are at a time */
-	int unfinished_served, unfinished_max;
+	int unfinished_waiting, unfinished_served, unfinished_max;
 };
 
 enum look { LOOK_NOTHING, LOOK_MORE, LOOK_LONG, LOOK_WHOLE, LOOK_GONE };
@@ -178,6 +181,7 @@ let_unfinished_in(struct arrivals *a)
 	struct guest *g;
 
 	while (a->unfinished_served < a->unfinished_max && (g = shift(&a->unfinished)) != NULL) {
+		a->unfinished_waiting--;
 		a->unfinished_served++;
 		push(&a->there, g);
 		ring(a->ready);
@@ -194,8 +198,21 @@ hand_out(struct arrivals *a, struct guest *g, bool whole)
 	push(whole ? &a->there : &a->unfinished, g);
 	if (whole)
 		ring(a->ready);
+	else
+		a->unfinished_waiting++;
 	let_unfinished_in(a);
 	(void)pthread_mutex_unlock(&a->lock);
+}
+
+static bool
+may_wait_unfinished(struct arrivals *a)
+{
+	bool may;
+
+	(void)pthread_mutex_lock(&a->lock);
+	may = a->unfinished_waiting < UNFINISHED_MAX;
+	(void)pthread_mutex_unlock(&a->lock);
+	return may;
 }
 
 static void
@@ -226,9 +243,9 @@ attend(struct arrivals *a, struct guest *g, bool closed)
 	seen = look(g->fd, &g->records);
 	if (seen == LOOK_WHOLE)
 		hand_out(a, g, true);
-	else if (seen == LOOK_LONG)
+	else if (seen == LOOK_LONG && may_wait_unfinished(a))
 		hand_out(a, g, false);
-	else if (seen == LOOK_GONE || closed)
+	else if (seen == LOOK_GONE || seen == LOOK_LONG || closed)
 		hang_up(a, g);
 }
 
@@ -418,12 +435,10 @@ take_new(struct arrivals *a, struct arrival *next)
 	enum look seen;
 
 	if (fd < 0) {
-		struct pollfd stop = { .fd = a->stop, .events = POLLIN };
-
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ECONNABORTED)
 			return false; /* another thread was faster */
 		log_error("accept_failed", "reason=\"%s\"", strerror(errno));
-		(void)poll(&stop, 1, ACCEPT_PAUSE_MS);
+		(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
 		return false;
 	}
 	limit_waits(fd, a->timeout_us);

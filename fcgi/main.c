@@ -31,6 +31,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,16 +71,25 @@ struct source {
 	int64_t deadline; /* µs, monotonic */
 };
 
-/* Each read of the socket has a time limit of its own; see arrivals.c. */
+/* What one read of the socket brings, and no more, or a client that sends a byte now
+ * and then would keep us beyond the deadline; each has a time limit of its own, see
+ * arrivals.c. */
 static size_t
 read_input(void *arg, char *out, size_t len)
 {
 	struct source *source = arg;
-	int n = 0;
+	FCGX_Stream *in = source->in;
+	int first, n = 0;
 
-	if (clock_mono_us() < source->deadline)
-		n = FCGX_GetStr(out, len > PIECE_BYTES ? PIECE_BYTES : (int)len, source->in);
-	return n > 0 ? (size_t)n : 0;
+	if (len == 0 || clock_mono_us() >= source->deadline || (first = FCGX_GetChar(in)) < 0)
+		return 0;
+	out[0] = (char)first;
+	if (len > 1 && in->stop > in->rdNext)
+		n = FCGX_GetStr(out + 1,
+			(size_t)(in->stop - in->rdNext) < len - 1 ? (int)(in->stop - in->rdNext)
+								  : (int)(len - 1),
+			in);
+	return 1 + (n > 0 ? (size_t)n : 0);
 }
 
 static bool
@@ -110,6 +120,7 @@ finish(FCGX_Request *fcgi)
 
 	fcgi->detached = 1; /* or libfcgi would wait for the web server to close */
 	fcgi->keepConnection = 1;
+	FCGX_ClearError(fcgi->in); /* it was late: there is an answer all the same */
 	FCGX_Finish_r(fcgi);
 	fd = fcgi->ipcFd;
 	fcgi->ipcFd = -1;
@@ -131,12 +142,16 @@ serve_one(struct server *s, struct context *ctx, FCGX_Request *fcgi, const struc
 	for (size_t done = 0; !out.failed && done < out.len;) {
 		int n = out.len - done > PIECE_BYTES ? PIECE_BYTES : (int)(out.len - done);
 
-		if (FCGX_PutStr(out.data + done, n, fcgi->out) != n)
-			break; /* the web server is gone */
+		if (FCGX_PutStr(out.data + done, n, fcgi->out) != n) {
+			(void)shutdown(fcgi->ipcFd, SHUT_RDWR); /* or libfcgi would try again */
+			break; /* the web server is gone, or does not read */
+		}
 		done += (size_t)n;
 	}
-	if (arrival->whole)
+	if (arrival->whole) { /* which takes no time */
+		source.deadline = INT64_MAX;
 		request_drain(&request);
+	}
 	arrivals_answered(s->arrivals, arrival, finish(fcgi));
 	request_free(&request);
 	response_free(&response);

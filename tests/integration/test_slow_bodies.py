@@ -69,6 +69,28 @@ def test_a_body_in_many_pieces(make_hub):
         assert int(sock.makefile("rb").readline().split()[1]) == 201
 
 
+def test_a_byte_now_and_then(make_hub):
+    """Each comes in time; all of them do not."""
+    hub = make_hub(fcgi=True, fcgi_threads=1, handshake_timeout="1s")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(hub.fcgi_socket)
+    sock.settimeout(0.2)
+    env = {"REQUEST_METHOD": "POST", "REQUEST_URI": API + "/events", "CONTENT_LENGTH": "60000", "CONTENT_TYPE": "application/json",
+           "HTTP_X_API_KEY": hub.credential().secret}
+    params = b"".join(bytes([len(k), len(v)]) + k.encode() + v.encode() for k, v in env.items())
+    sock.sendall(record(1, struct.pack("!HBxxxxx", 1, 0)) + record(4, params) + record(4) + record(5, b" " * 20000))
+    for _ in range(100):
+        sock.sendall(record(5, b" "))
+        try:
+            assert b"Status: 408" in sock.recv(65536)
+            break
+        except TimeoutError:
+            pass
+    else:
+        pytest.fail("it waited on")
+    sock.close()
+
+
 def record(kind, content=b""):
     return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
 
@@ -100,7 +122,7 @@ def test_more_than_may_wait(make_hub):
     """Who has waited longest makes room."""
     hub = make_hub(fcgi=True, fcgi_threads=1, handshake_timeout="5m")
     socks = []
-    for _ in range(1100):
+    for _ in range(600):
         socks.append(socket.socket(socket.AF_UNIX))
         socks[-1].connect(hub.fcgi_socket)
         socks[-1].sendall(record(1, struct.pack("!HBxxxxx", 1, 0)))
