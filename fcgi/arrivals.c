@@ -230,25 +230,6 @@ discard(struct arrivals *a, struct guest *g)
 		hang_up(a, g);
 }
 
-/* Something has come, or it is closed, or it was restless.  It may be gone after this. */
-static void
-attend(struct arrivals *a, struct guest *g, bool closed)
-{
-	enum look seen;
-
-	if (g->leaving) {
-		discard(a, g);
-		return;
-	}
-	seen = look(g->fd, &g->records);
-	if (seen == LOOK_WHOLE)
-		hand_out(a, g, true);
-	else if (seen == LOOK_LONG && may_wait_unfinished(a))
-		hand_out(a, g, false);
-	else if (seen == LOOK_GONE || seen == LOOK_LONG || closed)
-		hang_up(a, g);
-}
-
 /* The client has not sent it all.  Who is behind the web server is not known here. */
 static void
 answer_late(const struct arrivals *a, const struct guest *g)
@@ -271,6 +252,28 @@ answer_late(const struct arrivals *a, const struct guest *g)
 	buf_free(&text);
 	api_error_free(&e);
 	response_free(&response);
+}
+
+/* Something has come, or it is closed, or it was restless.  It may be gone after this. */
+static void
+attend(struct arrivals *a, struct guest *g, bool closed)
+{
+	enum look seen;
+
+	if (g->leaving) {
+		discard(a, g);
+		return;
+	}
+	seen = look(g->fd, &g->records);
+	if (seen == LOOK_WHOLE)
+		hand_out(a, g, true);
+	else if (seen == LOOK_LONG && may_wait_unfinished(a))
+		hand_out(a, g, false);
+	else if (seen == LOOK_LONG || seen == LOOK_GONE || closed) {
+		if (seen == LOOK_LONG) /* too many like it */
+			answer_late(a, g);
+		hang_up(a, g);
+	}
 }
 
 static void

@@ -137,3 +137,20 @@ def test_more_than_may_wait(make_hub):
             sock.recv(1)
     for sock in socks:
         sock.close()
+
+
+def test_more_long_ones_than_may_wait(make_hub):
+    """One is read, a hundred wait for that, and whoever comes then is told."""
+    hub = make_hub(fcgi=True, fcgi_threads=2, handshake_timeout="5m")
+    env = {"REQUEST_METHOD": "POST", "REQUEST_URI": API + "/events", "CONTENT_LENGTH": "60000", "CONTENT_TYPE": "application/json",
+           "HTTP_X_API_KEY": hub.credential().secret}
+    params = b"".join(bytes([len(k), len(v)]) + k.encode() + v.encode() for k, v in env.items())
+    socks = []
+    for _ in range(103):
+        socks.append(socket.socket(socket.AF_UNIX))
+        socks[-1].connect(hub.fcgi_socket)
+        socks[-1].sendall(record(1, struct.pack("!HBxxxxx", 1, 0)) + record(4, params) + record(4) + record(5, b" " * 20000))
+    socks[-1].settimeout(procs.PATIENCE)
+    assert b"Status: 408" in socks[-1].recv(65536)
+    for sock in socks:
+        sock.close()
